@@ -1,0 +1,91 @@
+"""Every way an analysis can fail: a stable code, whether asking again may help, and a sentence for the user."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    MESSAGE_INVALID = "message_invalid"
+    OPTIONS_INVALID = "options_invalid"
+    RUNTIME_MISMATCH = "runtime_mismatch"
+    SETTINGS_INVALID = "settings_invalid"
+    MODEL_UNKNOWN = "model_unknown"
+    MODEL_UNTRUSTED = "model_untrusted"
+    VIDEO_MISSING = "video_missing"
+    VIDEO_UNREADABLE = "video_unreadable"
+    VIDEO_EMPTY = "video_empty"
+    VIDEO_WITHOUT_FRAMES = "video_without_frames"
+    OUT_OF_MEMORY = "out_of_memory"
+    STORAGE_UNAVAILABLE = "storage_unavailable"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    INTERRUPTED = "interrupted"
+    SUBMISSION_REFUSED = "submission_refused"
+    JOB_LOST = "job_lost"
+    JOB_TIMED_OUT = "job_timed_out"
+    JOB_NEVER_STARTED = "job_never_started"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """`retryable` speaks of the job: may the same request succeed if it is simply run again?"""
+
+    retryable: bool
+    sentence: str
+
+
+FAILURES: dict[ErrorCode, Failure] = {
+    ErrorCode.MESSAGE_INVALID: Failure(
+        retryable=False, sentence="The analysis request could not be read; please ask for the analysis again."
+    ),
+    ErrorCode.OPTIONS_INVALID: Failure(
+        retryable=False, sentence="An option of this analysis does not fit the chosen model."
+    ),
+    ErrorCode.RUNTIME_MISMATCH: Failure(
+        retryable=False, sentence="The analysis software does not fit the machine it was started on; we are on it."
+    ),
+    ErrorCode.SETTINGS_INVALID: Failure(
+        retryable=False, sentence="The analysis was started with faulty settings; we are on it."
+    ),
+    ErrorCode.MODEL_UNKNOWN: Failure(retryable=False, sentence="The chosen model is not installed."),
+    ErrorCode.MODEL_UNTRUSTED: Failure(
+        retryable=False, sentence="The chosen model's files are missing or are not the ones that were approved."
+    ),
+    ErrorCode.VIDEO_MISSING: Failure(
+        retryable=False, sentence="The uploaded file is no longer in storage; please upload it again."
+    ),
+    ErrorCode.VIDEO_UNREADABLE: Failure(
+        retryable=False, sentence="The uploaded file is not a video that can be decoded."
+    ),
+    ErrorCode.VIDEO_EMPTY: Failure(retryable=False, sentence="The uploaded file is empty."),
+    ErrorCode.VIDEO_WITHOUT_FRAMES: Failure(
+        retryable=False, sentence="The uploaded file has a video header but no frame in it can be decoded."
+    ),
+    ErrorCode.OUT_OF_MEMORY: Failure(
+        retryable=True, sentence="The machine ran out of memory while it analysed this video."
+    ),
+    ErrorCode.STORAGE_UNAVAILABLE: Failure(
+        retryable=True, sentence="The video storage could not be reached for too long."
+    ),
+    ErrorCode.DATABASE_UNAVAILABLE: Failure(
+        retryable=True, sentence="The results database could not be reached for too long."
+    ),
+    ErrorCode.INTERRUPTED: Failure(
+        retryable=True, sentence="The machine was taken away before the analysis was finished."
+    ),
+    ErrorCode.SUBMISSION_REFUSED: Failure(
+        retryable=False, sentence="The analysis could not be handed to the compute service; we are on it."
+    ),
+    ErrorCode.JOB_LOST: Failure(
+        retryable=True, sentence="The analysis stopped without a word, also when it was tried again."
+    ),
+    ErrorCode.JOB_TIMED_OUT: Failure(
+        retryable=False, sentence="The analysis took longer than the time limit for this video."
+    ),
+    ErrorCode.JOB_NEVER_STARTED: Failure(
+        retryable=True, sentence="No machine became free for this analysis in time."
+    ),
+    ErrorCode.INTERNAL: Failure(
+        retryable=False, sentence="Something went wrong on our side; the failure has been recorded."
+    ),
+}

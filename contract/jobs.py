@@ -1,0 +1,79 @@
+"""How an analysis looks to AWS Batch: what the local stack registers, and what Terraform is generated from."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from contract.exit_codes import EXIT_KILLED, EXIT_TRY_AGAIN
+
+REQUEST_VARIABLE = "ANALYSIS_REQUEST"  # the request's JSON, in the job's environment
+JOB_DEFINITION_NAME = "framebatch-analysis"
+ATTEMPTS = 3
+
+_NAME_PREFIX = "analysis-"
+
+# AWS Batch evaluates the rules in order; a pattern may end in `*`; an attempt that no rule matches is retried, so
+# the last rule ends every other failure.
+RETRY_STRATEGY: dict[str, Any] = {
+    "attempts": ATTEMPTS,
+    "evaluateOnExit": [
+        {"onStatusReason": "Host EC2*", "action": "RETRY"},  # Spot took the machine
+        {"onExitCode": str(EXIT_TRY_AGAIN), "action": "RETRY"},
+        {"onExitCode": str(EXIT_KILLED), "action": "RETRY"},
+        {"onReason": "CannotPull*", "action": "RETRY"},
+        {"onReason": "*", "action": "EXIT"},
+    ],
+}
+
+
+def job_name(analysis_id: UUID) -> str:
+    """Derived from the analysis, so that a second delivery of the message finds the first one's job."""
+    return f"{_NAME_PREFIX}{analysis_id}"
+
+
+def analysis_id_of(name: str) -> UUID | None:
+    """The analysis a job belongs to, or None for a job that is not ours."""
+    if not name.startswith(_NAME_PREFIX):
+        return None
+    try:
+        return UUID(name.removeprefix(_NAME_PREFIX))
+    except ValueError:
+        return None
+
+
+def job_definition(
+    *,
+    image: str,
+    environment: Mapping[str, str],
+    secrets: Mapping[str, str],
+    vcpus: int,
+    memory_mib: int,
+    gpus: int,
+    timeout_seconds: int,
+) -> dict[str, Any]:
+    """Arguments of RegisterJobDefinition. `secrets` maps a variable's name to a Secrets Manager ARN."""
+    resources = [{"type": "VCPU", "value": str(vcpus)}, {"type": "MEMORY", "value": str(memory_mib)}]
+    if gpus:
+        resources.append({"type": "GPU", "value": str(gpus)})
+    volumes = [(name, f"/opt/{name}") for name in ("runtime", "models")]
+    return {
+        "jobDefinitionName": JOB_DEFINITION_NAME,
+        "type": "container",
+        "platformCapabilities": ["EC2"],
+        "containerProperties": {
+            "image": image,
+            "command": ["python", "-m", "batch_job"],
+            "environment": [{"name": name, "value": value} for name, value in sorted(environment.items())],
+            "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(secrets.items())],
+            "resourceRequirements": resources,
+            "user": "1000",
+            "readonlyRootFilesystem": True,
+            "volumes": [{"name": name, "host": {"sourcePath": path}} for name, path in volumes],
+            "mountPoints": [
+                {"sourceVolume": name, "containerPath": path, "readOnly": True} for name, path in volumes
+            ],
+        },
+        "retryStrategy": RETRY_STRATEGY,
+        "timeout": {"attemptDurationSeconds": timeout_seconds},
+        "propagateTags": True,
+    }

@@ -1,0 +1,189 @@
+"""The runtime manifest: what the machine image promises to the code in the thin container.
+
+`/opt/runtime/manifest.json` is written when the image is baked. The job checks it before it touches a video; the
+backend reads the same document to know which models and classes exist.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+RUNTIME_ABI = 1  # raised when code needs something of the machine image that older images do not have
+FORMATS = ("torch", "onnx", "openvino", "tensorrt")
+TASKS = ("detect", "segment", "pose", "classify", "obb")
+
+
+class ManifestInvalid(ValueError):
+    """The runtime manifest is not one this code can read."""
+
+
+class RuntimeMismatch(ValueError):
+    """The machine image does not offer the ABI this code was built for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelFormat:
+    """`files` maps each path below the model's root to its sha256; `entry` is the one an engine opens."""
+
+    entry: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelEntry:
+    name: str
+    task: str
+    classes: tuple[str, ...]  # index = class id
+    input_size: tuple[int, int]  # height, width in pixels the model was trained for
+    stride: int  # input sides must be multiples of it
+    root: str  # absolute folder of the model's files
+    formats: Mapping[str, ModelFormat]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RuntimeManifest:
+    abi: int
+    python: str
+    torch: str | None
+    cuda: str | None
+    driver_floor: str | None  # lowest NVIDIA driver the runtime works with
+    engines: tuple[str, ...]
+    models: tuple[ModelEntry, ...]
+
+    def require_abi(self, wanted: int = RUNTIME_ABI) -> None:
+        if self.abi != wanted:
+            raise RuntimeMismatch(f"this code needs runtime ABI {wanted}; the machine image offers {self.abi}")
+
+    def model(self, name: str) -> ModelEntry | None:
+        return next((model for model in self.models if model.name == name), None)
+
+    def to_json(self) -> str:
+        return json.dumps(
+            {
+                "abi": self.abi,
+                "python": self.python,
+                "torch": self.torch,
+                "cuda": self.cuda,
+                "driver_floor": self.driver_floor,
+                "engines": list(self.engines),
+                "models": [_model_document(model) for model in self.models],
+            },
+            indent=2,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Raises ManifestInvalid, naming every fault at once; unknown fields are ignored."""
+        try:
+            document = json.loads(text)
+        except ValueError as exc:
+            raise ManifestInvalid("the runtime manifest is not JSON") from exc
+        if not isinstance(document, dict):
+            raise ManifestInvalid("the runtime manifest is not a JSON object")
+        faults = list(_faults(document))
+        if faults:
+            raise ManifestInvalid("the runtime manifest is faulty: " + "; ".join(faults))
+        return cls(
+            abi=document["abi"],
+            python=document["python"],
+            torch=document.get("torch"),
+            cuda=document.get("cuda"),
+            driver_floor=document.get("driver_floor"),
+            engines=tuple(document["engines"]),
+            models=tuple(_model(entry) for entry in document["models"]),
+        )
+
+
+def _model(entry: Mapping[str, Any]) -> ModelEntry:
+    height, width = entry["input_size"]
+    return ModelEntry(
+        name=entry["name"],
+        task=entry["task"],
+        classes=tuple(entry["classes"]),
+        input_size=(height, width),
+        stride=entry["stride"],
+        root=entry["root"],
+        formats={
+            name: ModelFormat(entry=form["entry"], files=dict(form["files"]))
+            for name, form in entry["formats"].items()
+        },
+    )
+
+
+def _model_document(model: ModelEntry) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "task": model.task,
+        "classes": list(model.classes),
+        "input_size": list(model.input_size),
+        "stride": model.stride,
+        "root": model.root,
+        "formats": {
+            name: {"entry": form.entry, "files": dict(form.files)} for name, form in model.formats.items()
+        },
+    }
+
+
+def _faults(document: Mapping[str, Any]) -> Iterator[str]:
+    if not isinstance(document.get("abi"), int):
+        yield "abi is not a number"
+    if not isinstance(document.get("python"), str):
+        yield "python is not a text"
+    for name in ("torch", "cuda", "driver_floor"):
+        if not isinstance(document.get(name), str | None):
+            yield f"{name} is neither a text nor null"
+    if not _texts(document.get("engines")):
+        yield "engines is not a list of texts"
+    models = document.get("models")
+    if not isinstance(models, list):
+        yield "models is not a list"
+        return
+    names: set[object] = set()
+    for index, model in enumerate(models):
+        if not isinstance(model, dict) or not isinstance(model.get("name"), str):
+            yield f"models[{index}] has no name"
+            continue
+        if model["name"] in names:
+            yield f"model {model['name']} stands twice"
+        names.add(model["name"])
+        yield from (f"model {model['name']}: {fault}" for fault in _model_faults(model))
+
+
+def _model_faults(model: Mapping[str, Any]) -> Iterator[str]:
+    if model.get("task") not in TASKS:
+        yield f"task must be one of {', '.join(TASKS)}"
+    if not _texts(model.get("classes")) or not model["classes"]:
+        yield "classes is not a list of names"
+    size = model.get("input_size")
+    if not (
+        isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size)
+    ):
+        yield "input_size is not [height, width]"
+    if not (isinstance(model.get("stride"), int) and model["stride"] > 0):
+        yield "stride is not a positive number"
+    if not isinstance(model.get("root"), str):
+        yield "root is not a path"
+    formats = model.get("formats")
+    if not isinstance(formats, dict) or not formats:
+        yield "formats is empty"
+        return
+    for name, form in formats.items():
+        if name not in FORMATS:
+            yield f"format {name} is not one of {', '.join(FORMATS)}"
+        elif (
+            not isinstance(form, dict) or not _hashes(form.get("files")) or form.get("entry") not in form["files"]
+        ):
+            yield f"format {name} needs files with their sha256, and an entry among them"
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _hashes(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(digest, str) and len(digest) == 64 for digest in value.values())
+    )

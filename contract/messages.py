@@ -1,0 +1,77 @@
+"""The one JSON document that travels from the backend through SQS and the Lambda to the job."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Self
+from uuid import UUID
+
+from contract.options import AnalysisOptions, OptionsInvalid
+from contract.plans import Plan
+
+VERSION = 1
+MAX_BYTES = 8192  # what one environment variable of a Batch job may safely hold
+
+
+class MessageInvalid(ValueError):
+    """The document is not an analysis request this version understands."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnalysisRequest:
+    analysis_id: UUID
+    video_key: str  # key in the media bucket
+    model: str  # name in the runtime manifest
+    plan: Plan = Plan.FREE
+    options: AnalysisOptions = field(default_factory=AnalysisOptions)
+    version: int = VERSION
+
+    def to_json(self) -> str:
+        """Canonical: the same request always gives the same text."""
+        return json.dumps(
+            {
+                "version": self.version,
+                "analysis_id": str(self.analysis_id),
+                "video_key": self.video_key,
+                "model": self.model,
+                "plan": self.plan.value,
+                "options": self.options.to_dict(),
+            },
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Raises MessageInvalid with one sentence; unknown fields are ignored."""
+        if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+            raise MessageInvalid(f"longer than {MAX_BYTES} bytes")
+        try:
+            document = json.loads(text)
+        except ValueError as exc:
+            raise MessageInvalid("not JSON") from exc
+        if not isinstance(document, dict):
+            raise MessageInvalid("not a JSON object")
+        if document.get("version") != VERSION:
+            raise MessageInvalid(f"version {document.get('version')!r} is not understood, only {VERSION}")
+        options = document.get("options", {})
+        if not isinstance(options, dict):
+            raise MessageInvalid("options is not a JSON object")
+        try:
+            return cls(
+                analysis_id=UUID(_text(document, "analysis_id")),
+                video_key=_text(document, "video_key"),
+                model=_text(document, "model"),
+                plan=Plan(document.get("plan", Plan.FREE)),
+                options=AnalysisOptions.from_dict(options),
+            )
+        except OptionsInvalid as exc:
+            raise MessageInvalid(f"options: {exc}") from exc
+        except ValueError as exc:
+            raise MessageInvalid(str(exc)) from exc
+
+
+def _text(document: dict[str, Any], name: str) -> str:
+    value = document.get(name)
+    if not isinstance(value, str) or not value:
+        raise MessageInvalid(f"{name} is missing or not a text")
+    return value

@@ -1,0 +1,71 @@
+"""Names of the tables and columns the job reads and writes. Django's migrations own the tables; a test holds the
+two together.
+"""
+
+ANALYSIS = "videos_analysis"
+ANALYSIS_COLUMNS = (
+    "id",  # uuid
+    "status",  # text, contract.statuses.AnalysisStatus
+    "stage",  # text, contract.statuses.Stage, or empty
+    "frames_done",  # bigint
+    "frames_total",  # bigint or null: an estimate until the last frame is decoded
+    "claim_job_id",  # text or null; with claim_attempt the fencing token
+    "claim_attempt",  # integer or null
+    "error_code",  # text, contract.errors.ErrorCode, or empty
+    "error_message",  # text for the user, or empty
+    "error_retryable",  # boolean or null
+    "decode_report",  # jsonb or null, contract.results.DecodeReport
+    "summary",  # jsonb or null, contract.results.Summary
+    "stage_seconds",  # jsonb, {"decode": 1.25, ...}
+    "started_at",  # timestamptz or null: first claim
+    "finished_at",  # timestamptz or null
+    "updated_at",  # timestamptz
+)
+
+EVENT = "videos_analysisevent"
+EVENT_COLUMNS = (
+    "analysis_id",  # uuid
+    "at",  # timestamptz, default now()
+    "status",  # text
+    "source",  # text: backend, batch or job
+    "detail",  # jsonb
+)
+
+# A chunk row says that all its frames are stored. `pts_us` has one entry per analysed frame, in order, so that
+# frames without a detection keep their time and the tracker can be rebuilt by replay.
+CHUNK = "videos_chunk"
+CHUNK_COLUMNS = (
+    "analysis_id",  # uuid
+    "number",  # integer from 0
+    "first_frame",  # bigint: index of its first analysed frame among all analysed frames
+    "pts_us",  # bigint[]
+    "committed_at",  # timestamptz, default now()
+)
+
+DETECTION = "videos_detection"
+DETECTION_COLUMNS = (
+    "analysis_id",  # uuid
+    "frame_index",  # bigint: index among all analysed frames, from 0
+    "ordinal",  # smallint: most confident box of the frame first
+    "pts_us",  # bigint
+    "class_id",  # smallint
+    "track_id",  # integer or null
+    "confidence",  # real
+    "x1",  # real, pixels of the upright frame, x to the right, y down
+    "y1",
+    "x2",
+    "y2",
+)
+
+TRACK = "videos_track"
+TRACK_COLUMNS = (
+    "analysis_id",  # uuid
+    "track_id",  # integer from 1
+    "class_id",  # smallint
+    "first_frame",  # bigint
+    "last_frame",  # bigint
+    "first_pts_us",  # bigint
+    "last_pts_us",  # bigint
+    "detections",  # integer
+    "confidence",  # real: mean over its detections
+)
