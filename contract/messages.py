@@ -47,7 +47,7 @@ class AnalysisRequest:
             raise MessageInvalid(f"longer than {MAX_BYTES} bytes")
         try:
             document = json.loads(text)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise MessageInvalid("not JSON") from exc
         if not isinstance(document, dict):
             raise MessageInvalid("not a JSON object")

@@ -1,6 +1,5 @@
 """What a user may ask of an analysis, with the limits that every part checks in the same way."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
@@ -79,9 +78,7 @@ def _faults(options: AnalysisOptions) -> list[tuple[str, str]]:
 
 
 def _number(value: object, low: float, high: float) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return math.isfinite(value) and low <= value <= high
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
 def _integer(value: object, low: int, high: int) -> bool:

@@ -1,0 +1,1 @@
+"""Turns analysis requests from SQS into AWS Batch jobs."""

@@ -1,0 +1,28 @@
+"""Decides what SubmitJob is asked; touches nothing."""
+
+from typing import TYPE_CHECKING
+
+from contract.jobs import REQUEST_VARIABLE, job_name
+from contract.messages import AnalysisRequest
+from contract.plans import SHARES
+from lambda_sqs_to_batch.settings import Settings
+
+if TYPE_CHECKING:
+    from types_boto3_batch.type_defs import SubmitJobRequestTypeDef
+
+
+def submission_for(request: AnalysisRequest, body: str, settings: Settings) -> "SubmitJobRequestTypeDef":
+    """Arguments of SubmitJob. `body` is the request as it came, forwarded to the job to the letter.
+
+    Retries and the time limit stand in the job definition.
+    """
+    share = SHARES[request.plan]
+    return {
+        "jobName": job_name(request.analysis_id),
+        "jobQueue": settings.job_queue,
+        "jobDefinition": settings.job_definition,
+        "shareIdentifier": share.identifier,
+        "schedulingPriorityOverride": share.scheduling_priority,
+        "containerOverrides": {"environment": [{"name": REQUEST_VARIABLE, "value": body}]},
+        "tags": {"analysis_id": str(request.analysis_id), "plan": request.plan.value},
+    }

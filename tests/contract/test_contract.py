@@ -1,0 +1,158 @@
+"""The rules that hold the contract together."""
+
+import contextlib
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract import exit_codes
+from contract.errors import FAILURES, ErrorCode
+from contract.jobs import RETRY_STRATEGY, job_definition
+from contract.manifest import ManifestInvalid, ModelEntry, ModelFormat, RuntimeManifest, RuntimeMismatch
+from contract.options import AnalysisOptions, OptionsInvalid
+from contract.plans import SHARES, Plan
+from contract.statuses import TERMINAL, TRANSITIONS, AnalysisStatus, may_become
+
+MANIFEST = RuntimeManifest(
+    abi=1,
+    python="3.11.7",
+    torch=None,
+    cuda=None,
+    driver_floor=None,
+    engines=("openvino",),
+    models=(
+        ModelEntry(
+            name="shapes",
+            task="detect",
+            classes=("circle", "star"),
+            input_size=(384, 640),
+            stride=32,
+            root="/opt/models/shapes",
+            formats={"openvino": ModelFormat(entry="a.xml", files={"a.xml": "0" * 64, "a.bin": "1" * 64})},
+        ),
+    ),
+)
+
+
+def test_every_error_code_has_a_sentence_for_the_user():
+    """A code without a sentence would show as an empty page to the person who uploaded."""
+    assert set(FAILURES) == set(ErrorCode)
+    assert all(re.fullmatch(r"[A-Z].*\.", failure.sentence) for failure in FAILURES.values())
+
+
+def test_nothing_leaves_a_terminal_status():
+    """A finished analysis stays finished, whatever arrives late."""
+    assert all(not TRANSITIONS[status] for status in TERMINAL)
+
+
+def test_every_status_can_reach_an_end():
+    """No analysis may hang in a status for ever by construction."""
+    assert all(TRANSITIONS[status] & TERMINAL for status in set(AnalysisStatus) - TERMINAL)
+
+
+def test_a_running_analysis_may_be_claimed_again():
+    """Otherwise the second attempt of a killed job could never start."""
+    assert may_become(AnalysisStatus.RUNNING) == ["queued", "running", "submitted"]
+
+
+def test_the_retry_strategy_quotes_the_exit_codes():
+    """Batch decides by these numbers whether a failed attempt is tried again."""
+    actions = {rule.get("onExitCode"): rule["action"] for rule in RETRY_STRATEGY["evaluateOnExit"]}
+
+    assert actions[str(exit_codes.EXIT_TRY_AGAIN)] == "RETRY"
+    assert actions[str(exit_codes.EXIT_KILLED)] == "RETRY"
+    assert str(exit_codes.EXIT_GIVE_UP) not in actions
+    assert RETRY_STRATEGY["evaluateOnExit"][-1] == {"onReason": "*", "action": "EXIT"}
+    assert len(RETRY_STRATEGY["evaluateOnExit"]) <= 5  # AWS Batch's limit
+
+
+def test_the_job_definition_carries_no_secret_in_plain_text():
+    """Whoever may describe job definitions must not read the database's password."""
+    definition = job_definition(
+        image="i", environment={"MEDIA_BUCKET": "b"}, secrets={"DATABASE_URL": "arn:aws:secretsmanager:x"},
+        vcpus=2, memory_mib=2048, gpus=1, timeout_seconds=60,
+    )  # fmt: skip
+
+    container = definition["containerProperties"]
+    assert {"name": "DATABASE_URL", "valueFrom": "arn:aws:secretsmanager:x"} in container["secrets"]
+    assert "DATABASE_URL" not in {variable["name"] for variable in container["environment"]}
+    assert {"type": "GPU", "value": "1"} in container["resourceRequirements"]
+
+
+def test_a_dearer_plan_has_the_larger_share_and_the_higher_priority():
+    """Batch gives a share identifier compute in proportion to 1 / weight factor."""
+    shares = [SHARES[plan] for plan in Plan]  # dearest first
+
+    assert [share.weight_factor for share in shares] == sorted(share.weight_factor for share in shares)
+    assert [share.scheduling_priority for share in shares] == sorted(
+        (share.scheduling_priority for share in shares), reverse=True
+    )
+    assert all(0.0001 <= share.weight_factor <= 999.9999 for share in shares)
+    assert all(0 <= share.scheduling_priority <= 9999 for share in shares)
+
+
+def test_all_faulty_options_are_named_at_once():
+    """A person who mends one field should not be sent back for the next."""
+    with pytest.raises(OptionsInvalid) as caught:
+        AnalysisOptions(confidence=2, iou="high", image_size=100, classes=(), every_nth=0, thumbnails=99)
+
+    assert set(caught.value.faults) == {"confidence", "iou", "image_size", "classes", "every_nth", "thumbnails"}
+
+
+def test_two_ways_of_sampling_cannot_be_mixed():
+    """Every nth frame and N per second contradict each other; a guess would be wrong half the time."""
+    with pytest.raises(OptionsInvalid, match="every_nth"):
+        AnalysisOptions(every_nth=2, frames_per_second=5)
+
+
+def test_the_manifest_reads_what_it_writes():
+    """The image build writes it, the job and the backend read it."""
+    assert RuntimeManifest.from_json(MANIFEST.to_json()) == MANIFEST
+
+
+def test_another_abi_is_refused_in_one_sentence():
+    """New code on an old machine image must stop before it touches a video."""
+    with pytest.raises(RuntimeMismatch, match="needs runtime ABI 2; the machine image offers 1"):
+        MANIFEST.require_abi(2)
+
+
+def test_all_faults_of_a_manifest_are_named_at_once():
+    """An image build takes an hour; one fault per build would take days."""
+    document = json.loads(MANIFEST.to_json())
+    document["abi"] = "one"
+    document["models"][0]["stride"] = 0
+    document["models"][0]["formats"]["openvino"]["entry"] = "elsewhere.xml"
+
+    with pytest.raises(ManifestInvalid) as caught:
+        RuntimeManifest.from_json(json.dumps(document))
+
+    assert all(word in str(caught.value) for word in ("abi", "stride", "openvino"))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    path=st.sampled_from(
+        ["abi", "engines", "models", "models.0", "models.0.classes", "models.0.formats.openvino"]
+    ),
+    value=json_values,
+)
+def test_a_damaged_manifest_is_refused_or_read_but_never_crashes(path, value):
+    """The file is written by another build; the job must end with a sentence, not a traceback."""
+    document = json.loads(MANIFEST.to_json())
+    *parents, last = path.split(".")
+    place = document
+    for step in parents:
+        place = place[int(step) if step.isdigit() else step]
+    place[int(last) if last.isdigit() else last] = value
+
+    with contextlib.suppress(ManifestInvalid):
+        RuntimeManifest.from_json(json.dumps(document))
