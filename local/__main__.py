@@ -1,0 +1,64 @@
+"""`python -m local up|down`."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from local.errors import StackError
+from local.services import stop_on_signals
+from local.stack import FOLDER, STATE, USER, StackSettings, running_holder, running_stack
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="serve until Ctrl-C")
+    up.add_argument("--port", type=int, default=8000)
+    up.add_argument("--folder", type=Path, default=FOLDER, help="where everything of the stack is kept")
+    up.add_argument("--model", type=Path, help="weights of your own: a .pt file or an OpenVINO export")
+    down = commands.add_parser("down", help="stop a stack that serves in another terminal")
+    down.add_argument("--folder", type=Path, default=FOLDER)
+    arguments = parser.parse_args()
+    if arguments.command == "down":
+        return _down(arguments.folder / STATE)
+    stop_on_signals()
+    try:
+        return _up(StackSettings(folder=arguments.folder, port=arguments.port, own_model=arguments.model))
+    except StackError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped")
+        return 0
+
+
+def _up(settings: StackSettings) -> int:
+    with running_stack(settings, say=print) as stack:
+        print(f"\nFramebatch serves on {stack.url}   user: {USER}   password: {stack.password}")
+        print(f"API key: {stack.api_key}\nLogs: {settings.folder / 'logs'}   Ctrl-C stops everything.", flush=True)
+        while True:
+            stack.keep_alive()
+            time.sleep(0.5)
+
+
+def _down(state: Path) -> int:
+    holder = running_holder(state)
+    if holder is None:
+        print("no stack is running")
+        return 0
+    os.kill(holder["pid"], signal.SIGTERM)
+    deadline = time.monotonic() + 60
+    while running_holder(state) is not None:
+        if time.monotonic() > deadline:
+            print(f"process {holder['pid']} did not stop within 60 s", file=sys.stderr)
+            return 1
+        time.sleep(0.1)
+    print("stopped")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

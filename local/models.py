@@ -1,0 +1,111 @@
+"""Adds a person's own weights to the runtime manifest.
+
+Weights are code. Naming a file on the command line is its owner's word for it; its sha256 is written down here,
+and the job loads it only while it still matches.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from contract.manifest import ModelEntry, ModelFormat
+from local.errors import ModelUnusable
+
+_EXPORT_PROGRAM = """
+import sys
+from ultralytics import YOLO
+YOLO(sys.argv[1]).export(format="openvino", dynamic=True)
+"""
+
+
+def add_model(path: Path, folder: Path) -> ModelEntry:
+    """Entry for a `.pt` checkpoint, exported to OpenVINO on first use, or for a folder `*_openvino_model`.
+
+    The copy and its export stay in `folder` under the file's sha256. Raises ModelUnusable.
+    """
+    path = path.resolve()
+    if path.suffix == ".pt" and path.is_file():
+        return _entry(*_exported(path, folder))
+    if path.is_dir() and (path / "metadata.yaml").is_file():
+        return _entry(path.parent, path, None)
+    raise ModelUnusable(
+        f"{path} is neither a .pt checkpoint of ultralytics nor a folder that ultralytics exported to OpenVINO."
+    )
+
+
+def _exported(path: Path, folder: Path) -> tuple[Path, Path, Path]:
+    root = folder / _sha256(path)
+    weights = root / path.name
+    export = root / f"{path.stem}_openvino_model"
+    if not (export / "metadata.yaml").is_file():
+        root.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, weights)
+        done = subprocess.run(
+            [sys.executable, "-c", _EXPORT_PROGRAM, str(weights)],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ModelUnusable(f"{path.name} could not be exported to OpenVINO:\n{done.stderr.strip()[-2000:]}")
+    return root, export, weights
+
+
+def _entry(root: Path, export: Path, weights: Path | None) -> ModelEntry:
+    metadata = _metadata(export / "metadata.yaml")
+    network = next(export.glob("*.xml"), None)
+    if network is None or not network.with_suffix(".bin").is_file():
+        raise ModelUnusable(f"{export} holds no OpenVINO network (.xml and .bin).")
+    formats = {"openvino": _format(root, network, network.with_suffix(".bin"))}
+    if weights is not None:
+        formats["torch"] = _format(root, weights)
+    height, width = metadata["imgsz"]
+    return ModelEntry(
+        name=re.sub(r"[^a-z0-9]+", "-", export.name.removesuffix("_openvino_model").lower()).strip("-"),
+        task=metadata["task"],
+        classes=tuple(metadata["names"][index] for index in sorted(metadata["names"])),
+        input_size=(height, width),
+        stride=metadata["stride"],
+        root=str(root),
+        formats=formats,
+    )
+
+
+def _format(root: Path, entry: Path, *others: Path) -> ModelFormat:
+    return ModelFormat(
+        entry=str(entry.relative_to(root)),
+        files={str(path.relative_to(root)): _sha256(path) for path in (entry, *others)},
+    )
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    import yaml
+
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    missing = {"task", "names", "imgsz", "stride"} - set(document)
+    if missing:
+        raise ModelUnusable(f"{path} lacks {', '.join(sorted(missing))}.")
+    return dict(document)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_added(path: Path) -> list[str]:
+    """Paths of the models that were added before, so that a restarted stack still offers them."""
+    return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
+
+
+def remember_added(path: Path, model: Path) -> None:
+    known = read_added(path)
+    if str(model.resolve()) not in known:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps([*known, str(model.resolve())]), encoding="utf-8")

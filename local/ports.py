@@ -1,0 +1,31 @@
+"""Ports on loopback."""
+
+import socket
+
+from local.errors import PortInUse
+
+HOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def require_free(port: int) -> None:
+    """Raises PortInUse."""
+    if not is_free(port):
+        raise PortInUse(port)
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # A server that has just stopped leaves connections in TIME_WAIT, which do not stop the next one.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True

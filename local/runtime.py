@@ -1,0 +1,58 @@
+"""Plays the machine image: writes the runtime manifest that a baked AMI carries under /opt/runtime."""
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from contract.manifest import RUNTIME_ABI, ModelEntry, ModelFormat, RuntimeManifest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+LOCK_PATH = REPOSITORY / "models" / "models.lock.json"
+
+
+def write_manifest(path: Path, own_models: tuple[ModelEntry, ...]) -> RuntimeManifest:
+    """Offers the models of the lock and a person's own; written in one step, since readers may be at work."""
+    torch = _installed("torch")
+    manifest = RuntimeManifest(
+        abi=RUNTIME_ABI,
+        python=platform.python_version(),
+        torch=torch,
+        cuda=None,
+        driver_floor=None,
+        engines=("openvino", "torch") if torch else ("openvino",),
+        models=(*locked_models(), *own_models),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_text(manifest.to_json(), encoding="utf-8")
+    draft.replace(path)
+    return manifest
+
+
+def locked_models() -> tuple[ModelEntry, ...]:
+    document = json.loads(LOCK_PATH.read_text(encoding="utf-8"))
+    return tuple(_entry(model) for model in document["models"])
+
+
+def _entry(model: dict[str, Any]) -> ModelEntry:
+    height, width = model["input_size"]
+    return ModelEntry(
+        name=model["name"],
+        task=model["task"],
+        classes=tuple(model["classes"]),
+        input_size=(height, width),
+        stride=model["stride"],
+        root=str(REPOSITORY / model["source"]),
+        formats={
+            name: ModelFormat(entry=form["entry"], files=form["files"]) for name, form in model["formats"].items()
+        },
+    )
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

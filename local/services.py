@@ -1,0 +1,104 @@
+"""Child processes of the stack: started in their own session, logged to a file, ended with their whole group."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local.errors import ServiceFailed
+
+_PR_SET_PDEATHSIG = 1
+_STOP_GRACE_SECONDS = 15.0
+_RESTARTS_ALLOWED = 5
+
+
+@dataclass(kw_only=True, slots=True)
+class Service:
+    """One process. `restart` says that it may be started again when it ends, since it keeps nothing in memory."""
+
+    name: str
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    log_folder: Path
+    restart: bool = True
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    restarts: int = field(default=0, init=False)
+
+    @property
+    def log_path(self) -> Path:
+        return self.log_folder / f"{self.name}.log"
+
+    def start(self) -> None:
+        self.log_folder.mkdir(parents=True, exist_ok=True)
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.argv,
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C in the terminal must reach the supervisor alone, which stops the services in order.
+                start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            )
+
+    def keep_alive(self) -> None:
+        """Starts an ended service again. Raises ServiceFailed where that is not possible."""
+        if self.process is None or self.process.poll() is None:
+            return
+        if not self.restart or self.restarts >= _RESTARTS_ALLOWED:
+            raise ServiceFailed(f"{self.name} ended with code {self.process.returncode}:\n{self.log_tail()}")
+        self.restarts += 1
+        self.start()
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float = 60.0) -> None:
+        """Raises ServiceFailed when the process ends first or the time is up."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if self.process is None or self.process.poll() is not None:
+                raise ServiceFailed(f"{self.name} ended while it started:\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise ServiceFailed(f"{self.name} was not ready after {seconds:.0f} s:\n{self.log_tail()}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(_STOP_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.process = None
+
+    def log_tail(self, lines: int = 15) -> str:
+        if not self.log_path.exists():
+            return "(nothing logged)"
+        text = self.log_path.read_text(encoding="utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+
+def stop_on_signals() -> None:
+    """The first Ctrl-C or SIGTERM raises KeyboardInterrupt; later ones do not disturb the clean-up it started."""
+
+    def stop(*_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+def _end_with_parent() -> None:
+    """Runs in the child before exec: a killed supervisor must not leave servers behind."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
