@@ -1,0 +1,71 @@
+# Everything a newcomer needs is `make demo` and `make test`. Each target installs what it needs into .venv.
+PYTHON ?= python3
+PORT ?=
+VIDEO ?=
+MODEL ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
+PINS := constraints.txt pyproject.toml
+# A checkpoint is exported with torch, which the demo's own model does not need.
+FOR_MODEL := $(if $(filter %.pt,$(MODEL)),.venv/.torch,.venv/.local)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test lint demo-model bench lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(FOR_MODEL) ## Analyse a generated video, or VIDEO=clip.mp4 with MODEL=name-or-path, and show what is in it
+	@$(BIN)/python -m demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT))
+
+up: $(FOR_MODEL) ## Serve everything on http://localhost:8000 (PORT=) until Ctrl-C
+	@$(BIN)/python -m local up $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT))
+
+down: .venv/.local ## Stop a stack that serves in another terminal
+	@$(BIN)/python -m local down
+
+test: .venv/.test ## Run all tests
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+
+lint: .venv/.test ## Check style, types and import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+demo-model: .venv/.torch ## Train, export and measure the demo model again (minutes)
+	@$(PIP) --group train
+	@$(BIN)/python -m demo.train_model
+
+bench: ## Measure clone -> result in an empty folder with an empty HOME
+	@$(PYTHON) bench/first_run.py
+
+lock: .venv/.python ## Pin the newest versions that pyproject.toml allows in constraints.txt
+	@$(BIN)/python tools/lock.py
+
+clean: ## Stop a running stack, then remove the environment and all local state
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down || true; fi
+	@rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/out
+
+.venv/.python: $(PINS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Framebatch needs Python 3.11 or newer")'
+	@echo "· setting up .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet install "$$(grep '^pip==' constraints.txt)"
+	@touch $@
+
+.venv/.local: .venv/.python
+	@echo "· installing the local stack (no torch)"
+	@$(PIP) --group local
+	@touch $@
+
+.venv/.torch: .venv/.local
+	@echo "· installing torch"
+	@$(PIP) --group runtime-torch
+	@touch $@
+
+.venv/.test: .venv/.torch
+	@echo "· installing what the tests need"
+	@$(PIP) --group test
+	@touch $@

