@@ -1,0 +1,63 @@
+"""What changes accounts and API keys."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from backend.accounts.models import ApiKey, User
+
+_KEY = re.compile(r"fb_(?P<prefix>[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
+_LAST_USE_STEP = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewApiKey:
+    row: ApiKey
+    key: str  # the only time it is known
+
+
+def create_api_key(*, user: User, name: str) -> NewApiKey:
+    prefix = secrets.token_hex(6)
+    key = f"fb_{prefix}_{secrets.token_urlsafe(32)}"
+    row = ApiKey.objects.create(user=user, name=name, prefix=prefix, digest=_digest(key))
+    row.refresh_from_db()
+    return NewApiKey(row=row, key=key)
+
+
+def revoke_api_key(*, user: User, api_key_id: int) -> bool:
+    """False when the user has no such key; revoking twice is harmless."""
+    with transaction.atomic():
+        key = ApiKey.objects.select_for_update().filter(user=user, pk=api_key_id).first()
+        if key is None:
+            return False
+        if key.revoked_at is None:
+            ApiKey.objects.filter(pk=key.pk).update(revoked_at=Now())
+        return True
+
+
+def use_api_key(key: str) -> User | None:
+    """The active user of a key that is not revoked; notes the use, at most once a minute."""
+    match = _KEY.fullmatch(key)
+    if match is None:
+        return None
+    row = ApiKey.objects.select_related("user").filter(prefix=match["prefix"], revoked_at=None).first()
+    # The secret has 256 random bits, so a fast hash is as good as a slow one.
+    if row is None or not hmac.compare_digest(row.digest, _digest(key)) or not row.user.is_active:
+        return None
+    stale = timezone.now() - _LAST_USE_STEP
+    if row.last_used_at is None or row.last_used_at < stale:
+        unnoted = Q(last_used_at=None) | Q(last_used_at__lt=stale)
+        ApiKey.objects.filter(unnoted, pk=row.pk).update(last_used_at=Now())
+    return row.user
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

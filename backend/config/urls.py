@@ -1,0 +1,55 @@
+from django.contrib import admin
+from django.contrib.auth import views as auth
+from django.urls import URLPattern, URLResolver, path
+
+from backend.accounts import apis as accounts_api
+from backend.accounts import pages as accounts_pages
+from backend.config import health
+from backend.videos import apis, pages, result_apis
+
+API: list[URLPattern] = [
+    path("api/videos", apis.VideoList.as_view(), name="api-videos"),
+    path("api/videos/<uuid:video_id>", apis.VideoDetail.as_view(), name="api-video"),
+    path("api/videos/<uuid:video_id>/finish", apis.VideoFinish.as_view(), name="api-video-finish"),
+    path("api/analyses", apis.AnalysisList.as_view(), name="api-analyses"),
+    path("api/analyses/<uuid:analysis_id>", apis.AnalysisDetail.as_view(), name="api-analysis"),
+    path(
+        "api/analyses/<uuid:analysis_id>/detections",
+        result_apis.DetectionList.as_view(),
+        name="api-analysis-detections",
+    ),
+    path("api/analyses/<uuid:analysis_id>/tracks", result_apis.TrackList.as_view(), name="api-analysis-tracks"),
+    path("api/analyses/<uuid:analysis_id>/events", result_apis.EventList.as_view(), name="api-analysis-events"),
+    path(
+        "api/analyses/<uuid:analysis_id>/thumbnails",
+        result_apis.ThumbnailList.as_view(),
+        name="api-analysis-thumbnails",
+    ),
+    path("api/models", apis.ModelList.as_view(), name="api-models"),
+    path("api/api-keys", accounts_api.ApiKeyList.as_view(), name="api-api-keys"),
+    path("api/api-keys/<int:api_key_id>", accounts_api.ApiKeyDetail.as_view(), name="api-api-key"),
+]
+
+PAGES: list[URLPattern] = [
+    path("", pages.home, name="home"),
+    path("videos/<uuid:video_id>", pages.video, name="video"),
+    path("analyses/<uuid:analysis_id>", pages.analysis, name="analysis"),
+    path("sign-up", accounts_pages.sign_up, name="sign-up"),
+    path("login", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout", auth.LogoutView.as_view(), name="logout"),
+    path("api-keys", accounts_pages.api_keys, name="api-keys"),
+    path("api-keys/<int:api_key_id>/revoke", accounts_pages.revoke_api_key, name="api-key-revoke"),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *API,
+    *PAGES,
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "backend.config.errors.bad_request"
+handler403 = "backend.config.errors.permission_denied"
+handler404 = "backend.config.errors.not_found"
+handler500 = "backend.config.errors.server_error"

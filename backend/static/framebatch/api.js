@@ -1,0 +1,50 @@
+// Talking to the API from a signed-in page.
+
+const SERVICE_AWAY = "The service cannot be reached right now. Please try again in a few seconds.";
+
+/** What went wrong, in sentences a user can read. */
+export class Problem extends Error {
+  constructor(message, { status = 0, retryAfter = 0 } = {}) {
+    super(message);
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** Sends JSON and returns {body, retryAfter}; throws Problem. */
+export async function ask(url, { method = "GET", body = undefined } = {}) {
+  const headers = { Accept: "application/json" };
+  if (method !== "GET") {
+    headers["Content-Type"] = "application/json";
+    headers["X-CSRFToken"] = document.querySelector("input[name=csrfmiddlewaretoken]").value;
+  }
+  let response;
+  try {
+    response = await fetch(url, { method, headers, body: body && JSON.stringify(body), credentials: "same-origin" });
+  } catch {
+    throw new Problem(SERVICE_AWAY);
+  }
+  const retryAfter = Number(response.headers.get("Retry-After")) || 0;
+  let answer = null;
+  try {
+    answer = await response.json();
+  } catch {
+    throw new Problem(SERVICE_AWAY, { status: response.status, retryAfter });
+  }
+  if (!response.ok) {
+    throw new Problem(sentences(answer), { status: response.status, retryAfter });
+  }
+  return { body: answer, retryAfter };
+}
+
+function sentences(problem) {
+  const faults = Object.entries(problem.errors || {}).flatMap(([field, texts]) =>
+    texts.map((text) => `${field.replace("options.", "").replaceAll("_", " ")}: ${text}`),
+  );
+  return faults.length ? faults.join(" ") : problem.detail || SERVICE_AWAY;
+}
+
+export function show(element, text) {
+  element.textContent = text;
+  element.hidden = !text;
+}

@@ -1,0 +1,63 @@
+"""What the backend refuses, each with the HTTP status, a stable code, and the fields that are at fault."""
+
+from collections.abc import Mapping, Sequence
+
+
+class RequestRefused(Exception):
+    """The request cannot be carried out."""
+
+    status = 400
+    code = "invalid"
+
+    def __init__(self, errors: Mapping[str, Sequence[str]] | None = None) -> None:
+        super().__init__(self.sentence)
+        self.errors = {field: list(sentences) for field, sentences in (errors or {}).items()}
+
+    @property
+    def sentence(self) -> str:
+        """The first line of the docstring is what the user reads."""
+        return (type(self).__doc__ or "").strip().splitlines()[0]
+
+
+class RequestInvalid(RequestRefused):
+    """Some fields of the request are faulty."""
+
+
+class VideoNotFound(RequestRefused):
+    """There is no such video."""
+
+    status = 404
+    code = "video_not_found"
+
+    def __init__(self) -> None:
+        super().__init__({"video": [self.sentence]})
+
+
+class VideoNotUploaded(RequestRefused):
+    """The video's upload is not finished."""
+
+    status = 409
+    code = "video_not_uploaded"
+
+    def __init__(self) -> None:
+        super().__init__({"video": ["Upload the file, then finish the upload, before asking for an analysis."]})
+
+
+class UploadMissing(RequestRefused):
+    """The file has not been uploaded."""
+
+    status = 409
+    code = "upload_missing"
+
+    def __init__(self) -> None:
+        super().__init__({"video": ["Nothing has been uploaded to this video's URL."]})
+
+
+class UploadIncomplete(RequestRefused):
+    """The uploaded file is not of the declared size."""
+
+    status = 409
+    code = "upload_incomplete"
+
+    def __init__(self, *, declared: int, stored: int) -> None:
+        super().__init__({"size_bytes": [f"{declared} bytes were declared, {stored} bytes were uploaded."]})

@@ -1,0 +1,94 @@
+"""Carries what AWS Batch says over to the analyses."""
+
+import logging
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Coalesce, Now
+
+from backend.videos.job_events import Close, Ignore, JobEvent, Known, verdict
+from backend.videos.models import Analysis, AnalysisEvent
+from contract.errors import FAILURES
+from contract.statuses import AnalysisStatus, may_become
+
+logger = logging.getLogger(__name__)
+
+
+def follow_job(*, event: JobEvent) -> None:
+    """Applies one event. Repeated, late and reordered events leave things as they are."""
+    with transaction.atomic():
+        # The lock keeps the job's claim and its end from slipping in between reading and writing.
+        analysis = Analysis.objects.select_for_update().filter(pk=event.analysis_id).first()
+        if analysis is None:
+            logger.warning("job event of an unknown analysis", extra=_identities(event))
+            return
+        known = Known(
+            status=AnalysisStatus(analysis.status),
+            claim_job_id=analysis.claim_job_id,
+            batch_job_id=analysis.batch_job_id,
+            batch_state=analysis.batch_state,
+            batch_attempts=analysis.batch_attempts,
+        )
+        match verdict(event, known):
+            case Ignore(why=why):
+                logger.info("job event ignored", extra={**_identities(event), "why": why})
+            case Close(code=code):
+                _close(analysis, event, code)
+            case _:
+                _note(analysis, event)
+
+
+def _note(analysis: Analysis, event: JobEvent) -> None:
+    changes = _batch_columns(event)
+    if analysis.status == AnalysisStatus.QUEUED:
+        changes["status"] = AnalysisStatus.SUBMITTED.value
+    _write(analysis, event, changes, {})
+
+
+def _close(analysis: Analysis, event: JobEvent, code: Any) -> None:
+    failure = FAILURES[code]
+    changes = {
+        **_batch_columns(event),
+        "status": AnalysisStatus.FAILED.value,
+        "error_code": code.value,
+        "error_message": failure.sentence,
+        "error_retryable": failure.retryable,
+        "finished_at": Now(),
+    }
+    _write(analysis, event, changes, {"code": code.value})
+
+
+def _write(analysis: Analysis, event: JobEvent, changes: dict[str, Any], detail: dict[str, Any]) -> None:
+    status = changes.get("status", analysis.status)
+    allowed = may_become(AnalysisStatus(status)) if status != analysis.status else [status]
+    # The row is locked, so this always matches; the guard is what every other writer relies on as well.
+    if not Analysis.objects.filter(pk=analysis.pk, status__in=allowed).update(**changes):
+        logger.warning("transition refused", extra={**_identities(event), "to": status})
+        return
+    AnalysisEvent.objects.create(
+        analysis=analysis,
+        status=status,
+        source="batch",
+        detail={
+            "job_id": event.job_id,
+            "state": event.state,
+            **({"reason": event.reason} if event.reason else {}),
+            **detail,
+        },
+    )
+    logger.info("job event applied", extra={**_identities(event), "status": status})
+
+
+def _batch_columns(event: JobEvent) -> dict[str, Any]:
+    return {
+        "batch_job_id": event.job_id,
+        "batch_state": event.state,
+        "batch_reason": event.reason,
+        "batch_attempts": event.ended_attempts,
+        "submitted_at": Coalesce("submitted_at", Now()),
+        "updated_at": Now(),
+    }
+
+
+def _identities(event: JobEvent) -> dict[str, Any]:
+    return {"analysis_id": event.analysis_id, "job_id": event.job_id, "state": event.state}

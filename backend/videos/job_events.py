@@ -1,0 +1,147 @@
+"""What AWS Batch says of a job, and what that means for its analysis. Decides, and touches nothing."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import UUID
+
+from contract.errors import ErrorCode
+from contract.jobs import analysis_id_of
+from contract.statuses import TERMINAL, AnalysisStatus
+
+DETAIL_TYPE = "Batch Job State Change"
+SOURCE = "aws.batch"
+
+# A retried job goes back to RUNNABLE, so states are compared only within the same number of ended attempts.
+_ORDER = {
+    state: order
+    for order, state in enumerate(
+        ("", "SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
+    )
+}
+_ENDED = ("SUCCEEDED", "FAILED")
+
+
+class JobEventInvalid(ValueError):
+    """The message is not an event of AWS Batch that this code can read."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobEvent:
+    analysis_id: UUID
+    job_id: str
+    state: str
+    reason: str  # AWS Batch's words
+    details: tuple[str, ...]  # all reasons given, of the job, its attempts and its containers
+    ended_attempts: int
+    ever_started: bool
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        return self.ended_attempts, _ORDER[self.state]
+
+    @classmethod
+    def from_json(cls, text: str) -> Self | None:
+        """None for events of other kinds and of jobs that are not ours. Raises JobEventInvalid."""
+        try:
+            event = json.loads(text)
+        except ValueError as exc:
+            raise JobEventInvalid("not JSON") from exc
+        if not isinstance(event, dict) or not isinstance(event.get("detail-type"), str):
+            raise JobEventInvalid("not an EventBridge event")
+        if event["detail-type"] != DETAIL_TYPE or event.get("source") != SOURCE:
+            return None
+        detail = event.get("detail")
+        if not isinstance(detail, dict):
+            raise JobEventInvalid("detail is missing")
+        analysis_id = analysis_id_of(_text(detail, "jobName"))
+        if analysis_id is None:
+            return None
+        state = _text(detail, "status")
+        if state not in _ORDER:
+            raise JobEventInvalid(f"unknown status {state!r}")
+        attempts = detail.get("attempts") or []
+        if not isinstance(attempts, list) or not all(isinstance(attempt, dict) for attempt in attempts):
+            raise JobEventInvalid("attempts is not a list of objects")
+        return cls(
+            analysis_id=analysis_id,
+            job_id=_text(detail, "jobId"),
+            state=state,
+            reason=str(detail.get("statusReason") or ""),
+            details=tuple(_reasons(detail, attempts)),
+            ended_attempts=sum(1 for attempt in attempts if attempt.get("stoppedAt")),
+            ever_started=bool(detail.get("startedAt")) or any(attempt.get("startedAt") for attempt in attempts),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What the database knows of an analysis when an event arrives."""
+
+    status: AnalysisStatus
+    claim_job_id: str | None
+    batch_job_id: str
+    batch_state: str
+    batch_attempts: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ignore:
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """Batch's state moves forward, and with it `queued` to `submitted`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Close:
+    """The job is over and nobody else will finish the analysis."""
+
+    code: ErrorCode
+
+
+def verdict(event: JobEvent, known: Known) -> Ignore | Note | Close:
+    if known.status in TERMINAL:
+        return Ignore(why="the analysis is over")
+    # SQS or the Lambda may deliver twice, and then two jobs share an analysis. The one that holds the claim
+    # decides its fate; before there is a claim, the one that was heard of first.
+    followed = known.claim_job_id or known.batch_job_id or event.job_id
+    if event.job_id != followed:
+        return Ignore(why="another job is followed")
+    if event.state in _ENDED:
+        return Close(code=failure_of(event))
+    if event.job_id == known.batch_job_id and event.rank <= (known.batch_attempts, _ORDER[known.batch_state]):
+        return Ignore(why="late or repeated")
+    return Note()
+
+
+def failure_of(event: JobEvent) -> ErrorCode:
+    """Why a job ended without having closed its analysis itself."""
+    if event.state == "SUCCEEDED":
+        return ErrorCode.JOB_LOST  # the container said it was done, but there is no result
+    if any("duration exceeded timeout" in reason for reason in event.details):
+        return ErrorCode.JOB_TIMED_OUT
+    if any(reason.startswith("Host EC2") for reason in event.details):
+        return ErrorCode.INTERRUPTED
+    if any(reason.startswith("OutOfMemoryError") for reason in event.details):
+        return ErrorCode.OUT_OF_MEMORY
+    return ErrorCode.JOB_LOST if event.ever_started else ErrorCode.JOB_NEVER_STARTED
+
+
+def _reasons(detail: Mapping[str, Any], attempts: list[dict[str, Any]]) -> Iterator[str]:
+    """Of the job and of its last attempt: what ended an earlier attempt did not end the job."""
+    for part in (detail, *attempts[-1:]):
+        container = part.get("container")
+        for reason in (part.get("statusReason"), container.get("reason") if isinstance(container, dict) else None):
+            if isinstance(reason, str) and reason:
+                yield reason
+
+
+def _text(document: Mapping[str, Any], name: str) -> str:
+    value = document.get(name)
+    if not isinstance(value, str) or not value:
+        raise JobEventInvalid(f"{name} is missing")
+    return value

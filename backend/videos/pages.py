@@ -1,0 +1,132 @@
+"""The pages: videos, one video, one analysis. What changes on them while one looks comes through the API."""
+
+import logging
+import uuid
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from backend.gateways.errors import StorageUnavailable
+from backend.videos import selectors
+from backend.videos.catalogue import catalogue
+from backend.videos.models import Analysis, UploadStatus
+from backend.videos.representations import is_over, progress
+from backend.videos.result_apis import thumbnails_of
+from backend.videos.wording import decode_sentences, status_sentence, waiting_reason
+from contract.options import AnalysisOptions
+from contract.statuses import AnalysisStatus
+
+logger = logging.getLogger(__name__)
+
+VIDEOS_SHOWN = 50
+ANALYSES_SHOWN = 3
+HISTORY_SHOWN = 100
+STAGES = (
+    "fetch",
+    "load",
+    "decode",
+    "preprocess",
+    "detect",
+    "postprocess",
+    "track",
+    "store",
+    "thumbnails",
+    "finish",
+)
+
+
+@require_safe
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    found = selectors.videos_with_latest_analyses(request.user, videos=VIDEOS_SHOWN + 1, analyses=ANALYSES_SHOWN)
+    videos = [
+        {
+            "video": video,
+            "uploaded": video.status == UploadStatus.UPLOADED,
+            "analyses": [_line(analysis) for analysis in video.latest_analyses],
+        }
+        for video in found[:VIDEOS_SHOWN]
+    ]
+    return render(request, "home.html", {"videos": videos, "more": len(found) > VIDEOS_SHOWN})
+
+
+@require_safe
+@login_required
+def video(request: HttpRequest, video_id: uuid.UUID) -> HttpResponse:
+    found = selectors.video_of(request.user, video_id)
+    if found is None:
+        raise Http404
+    analyses = selectors.analyses_of(request.user).filter(video=found).order_by(*selectors.NEWEST)
+    context = {
+        "video": found,
+        "uploaded": found.status == UploadStatus.UPLOADED,
+        "models": catalogue().models(),
+        "defaults": AnalysisOptions(),
+        "analyses": [_line(analysis) for analysis in analyses[:VIDEOS_SHOWN]],
+    }
+    return render(request, "video.html", context)
+
+
+@require_safe
+@login_required
+def analysis(request: HttpRequest, analysis_id: uuid.UUID) -> HttpResponse:
+    found = selectors.analysis_of(request.user, analysis_id)
+    if found is None:
+        raise Http404
+    context = {
+        **_line(found),
+        "result": _result(found) if found.status == AnalysisStatus.SUCCEEDED else None,
+        "history": selectors.events_of(found).order_by("id")[:HISTORY_SHOWN],
+        "options": _options(found),
+    }
+    return render(request, "analysis.html", context)
+
+
+def _line(analysis: Analysis) -> dict[str, Any]:
+    return {
+        "analysis": analysis,
+        "sentence": status_sentence(analysis),
+        "waiting": waiting_reason(analysis),
+        "percent": round(progress(analysis) * 100),
+        "over": is_over(analysis),
+    }
+
+
+def _result(analysis: Analysis) -> dict[str, Any]:
+    summary = analysis.summary or {}
+    per_class = sorted(summary.get("per_class", {}).items(), key=lambda item: (-item[1]["detections"], item[0]))
+    # jsonb does not keep the order of its keys.
+    stages = sorted(analysis.stage_seconds.items(), key=lambda item: (_place(item[0]), item[0]))
+    return {
+        "summary": summary,
+        "per_class": [{"name": name, **counts} for name, counts in per_class],
+        "stage_seconds": stages,
+        "decoding": decode_sentences(analysis.decode_report) if analysis.decode_report else [],
+        "thumbnails": _thumbnails(analysis),
+    }
+
+
+def _place(stage: str) -> int:
+    return STAGES.index(stage) if stage in STAGES else len(STAGES)
+
+
+def _thumbnails(analysis: Analysis) -> list[dict[str, Any]]:
+    try:
+        thumbnails = thumbnails_of(analysis)
+    except StorageUnavailable:
+        logger.warning("page without pictures", extra={"analysis_id": analysis.pk})
+        return []
+    return [{**thumbnail, "seconds": thumbnail["pts_us"] / 1_000_000} for thumbnail in thumbnails]
+
+
+def _options(analysis: Analysis) -> list[tuple[str, Any]]:
+    """Only what differs from the defaults says something."""
+    defaults = AnalysisOptions().to_dict()
+    return [
+        (name.replace("_", " "), ", ".join(value) if isinstance(value, list) else value)
+        for name, value in analysis.options.items()
+        if name == "confidence" or value != defaults.get(name)
+    ]

@@ -1,0 +1,91 @@
+"""Rows as the JSON that API clients see. Links are relative to the host that was asked."""
+
+from typing import Any
+
+from django.urls import reverse
+
+from backend.videos.models import Analysis, AnalysisEvent, Video
+from backend.videos.wording import waiting_reason
+from contract.statuses import TERMINAL, AnalysisStatus
+
+
+def video_document(video: Video) -> dict[str, Any]:
+    return {
+        "id": str(video.pk),
+        "filename": video.filename,
+        "content_type": video.content_type,
+        "size_bytes": video.size_bytes,
+        "status": video.status,
+        "created_at": video.created_at,
+        "uploaded_at": video.uploaded_at,
+        "links": {
+            "self": reverse("api-video", args=[video.pk]),
+            "finish": reverse("api-video-finish", args=[video.pk]),
+            "page": reverse("video", args=[video.pk]),
+        },
+    }
+
+
+def analysis_document(analysis: Analysis) -> dict[str, Any]:
+    links = ("detections", "tracks", "events", "thumbnails")
+    return {
+        "id": str(analysis.pk),
+        "video": str(analysis.video_id),
+        "model": analysis.model,
+        "options": analysis.options,
+        "plan": analysis.plan,
+        "status": analysis.status,
+        "stage": analysis.stage,
+        "frames_done": analysis.frames_done,
+        "frames_total": analysis.frames_total,
+        "progress": progress(analysis),
+        "batch_state": analysis.batch_state,
+        "waiting_reason": waiting_reason(analysis),
+        "error": _error(analysis),
+        "created_at": analysis.created_at,
+        "submitted_at": analysis.submitted_at,
+        "started_at": analysis.started_at,
+        "finished_at": analysis.finished_at,
+        "stage_seconds": analysis.stage_seconds,
+        "decode_report": analysis.decode_report,
+        "summary": analysis.summary,
+        "links": {
+            "self": reverse("api-analysis", args=[analysis.pk]),
+            "video": reverse("api-video", args=[analysis.video_id]),
+            **{name: reverse(f"api-analysis-{name}", args=[analysis.pk]) for name in links},
+            "page": reverse("analysis", args=[analysis.pk]),
+        },
+    }
+
+
+def event_document(event: AnalysisEvent) -> dict[str, Any]:
+    return {
+        "id": event.pk,
+        "at": event.at,
+        "status": event.status,
+        "source": event.source,
+        "detail": event.detail,
+    }
+
+
+def progress(analysis: Analysis) -> float:
+    """0 to 1. The total is an estimate while frames are decoded, so only success is 1."""
+    if analysis.status == AnalysisStatus.SUCCEEDED:
+        return 1.0
+    if not analysis.frames_total:
+        return 0.0
+    return round(min(analysis.frames_done / analysis.frames_total, 0.99), 4)
+
+
+def is_over(analysis: Analysis) -> bool:
+    return analysis.status in TERMINAL
+
+
+def _error(analysis: Analysis) -> dict[str, Any] | None:
+    if not analysis.error_code:
+        return None
+    return {
+        "code": analysis.error_code,
+        "message": analysis.error_message,
+        "retryable": bool(analysis.error_retryable),
+    }

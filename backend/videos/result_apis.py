@@ -1,0 +1,136 @@
+"""What an analysis found, page by page; partial while it is running."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from backend.videos import selectors
+from backend.videos.errors import RequestInvalid
+from backend.videos.models import Analysis, Detection, Track
+from backend.videos.pagination import Keyset
+from backend.videos.representations import event_document
+from backend.videos.wiring import media_bucket
+
+DETECTIONS = Keyset(columns=("frame_index", "ordinal"), default_size=200, most=1000)
+TRACKS = Keyset(columns=("track_id",), default_size=200, most=1000)
+EVENTS = Keyset(columns=("id",), default_size=200, most=1000)
+
+
+class Results(APIView):
+    """`of` answers for an analysis of the user who asks; a foreign one is 404."""
+
+    def get(self, request: Request, analysis_id: uuid.UUID) -> Response:
+        analysis = selectors.analysis_of(request.user, analysis_id)
+        if analysis is None:
+            raise Http404
+        return Response(self.of(analysis, request))
+
+    def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class DetectionList(Results):
+    """Filters: `frame` (index), `class` (name), `track` (id)."""
+
+    def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
+        wanted = selectors.detections_of(
+            analysis,
+            frame_index=_number(request, "frame", most=2**63 - 1),
+            class_id=_class_id(request, analysis),
+            track_id=_number(request, "track", most=2**31 - 1),
+        )
+
+        def represent(box: Detection) -> dict[str, Any]:
+            return {
+                "frame_index": box.frame_index,
+                "ordinal": box.ordinal,
+                "pts_us": box.pts_us,
+                "class_id": box.class_id,
+                "class": class_name(analysis, box.class_id),
+                "track_id": box.track_id,
+                "confidence": box.confidence,
+                "x1": box.x1,
+                "y1": box.y1,
+                "x2": box.x2,
+                "y2": box.y2,
+            }
+
+        return DETECTIONS.page(request, wanted).document(represent)
+
+
+class TrackList(Results):
+    """Filter: `class` (name)."""
+
+    def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
+        tracks = selectors.tracks_of(analysis, class_id=_class_id(request, analysis))
+
+        def represent(track: Track) -> dict[str, Any]:
+            return {
+                "track_id": track.track_id,
+                "class_id": track.class_id,
+                "class": class_name(analysis, track.class_id),
+                "first_frame": track.first_frame,
+                "last_frame": track.last_frame,
+                "first_pts_us": track.first_pts_us,
+                "last_pts_us": track.last_pts_us,
+                "detections": track.detections,
+                "confidence": track.confidence,
+            }
+
+        return TRACKS.page(request, tracks).document(represent)
+
+
+class EventList(Results):
+    def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
+        return EVENTS.page(request, selectors.events_of(analysis)).document(event_document)
+
+
+class ThumbnailList(Results):
+    def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
+        return {"results": thumbnails_of(analysis), "next": None}
+
+
+def thumbnails_of(analysis: Analysis) -> list[dict[str, Any]]:
+    """Presigned URLs of the annotated pictures. Raises StorageUnavailable."""
+    seconds = settings.DOWNLOAD_URL_SECONDS
+    expires_at = datetime.now(tz=UTC) + timedelta(seconds=seconds)
+    return [
+        {
+            "frame_index": thumbnail["frame_index"],
+            "pts_us": thumbnail["pts_us"],
+            "url": media_bucket().presigned_download(
+                key=thumbnail["key"], seconds=seconds, content_type="image/jpeg"
+            ),
+            "expires_at": expires_at,
+        }
+        for thumbnail in (analysis.summary or {}).get("thumbnails", ())
+    ]
+
+
+def class_name(analysis: Analysis, class_id: int) -> str:
+    names = analysis.class_names
+    return names[class_id] if 0 <= class_id < len(names) else f"class {class_id}"
+
+
+def _class_id(request: Request, analysis: Analysis) -> int | None:
+    name = request.query_params.get("class")
+    if name is None:
+        return None
+    if name not in analysis.class_names:
+        raise RequestInvalid({"class": [f"The model {analysis.model} does not know it."]})
+    return int(analysis.class_names.index(name))
+
+
+def _number(request: Request, name: str, *, most: int) -> int | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= most):
+        raise RequestInvalid({name: ["It must be a whole number."]})
+    return int(text)

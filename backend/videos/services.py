@@ -1,0 +1,151 @@
+"""What changes videos and analyses. Each verb owns its transaction."""
+
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from backend.accounts.models import User
+from backend.gateways.s3 import PresignedUpload
+from backend.videos.catalogue import catalogue
+from backend.videos.errors import (
+    RequestInvalid,
+    UploadIncomplete,
+    UploadMissing,
+    VideoNotFound,
+    VideoNotUploaded,
+)
+from backend.videos.models import Analysis, AnalysisEvent, OutboxMessage, UploadStatus, Video
+from backend.videos.wiring import media_bucket
+from contract.manifest import ModelEntry
+from contract.messages import MAX_BYTES, AnalysisRequest
+from contract.options import AnalysisOptions, OptionsInvalid
+from contract.plans import Plan
+from contract.statuses import AnalysisStatus
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartedUpload:
+    video: Video
+    upload: PresignedUpload
+
+
+def start_upload(*, owner: User, filename: str, size_bytes: int, content_type: str) -> StartedUpload:
+    """A video row, and the URL its file must be sent to. Raises StorageUnavailable."""
+    video = Video(owner=owner, filename=filename, size_bytes=size_bytes, content_type=content_type)
+    upload = media_bucket().presigned_upload(
+        key=video.key, size_bytes=size_bytes, content_type=content_type, seconds=settings.UPLOAD_URL_SECONDS
+    )
+    video.save(force_insert=True)
+    video.refresh_from_db(fields=["created_at"])
+    logger.info("upload started", extra={"video_id": video.pk, "user_id": owner.pk, "bytes": size_bytes})
+    return StartedUpload(video=video, upload=upload)
+
+
+def finish_upload(*, owner: User, video_id: uuid.UUID) -> Video:
+    """Checks that the file has arrived; doing it twice is harmless.
+
+    Raises VideoNotFound, UploadMissing, UploadIncomplete, StorageUnavailable.
+    """
+    video = _video(owner, video_id)
+    if video.status == UploadStatus.UPLOADED:
+        return video
+    stored = media_bucket().size_of(video.key)  # outside a transaction: S3 may take seconds
+    if stored is None:
+        raise UploadMissing
+    if stored != video.size_bytes:
+        raise UploadIncomplete(declared=video.size_bytes, stored=stored)
+    changed = Video.objects.filter(pk=video.pk, status=UploadStatus.UPLOADING.value).update(
+        status=UploadStatus.UPLOADED.value, uploaded_at=Now()
+    )
+    if changed:
+        logger.info("upload finished", extra={"video_id": video.pk, "user_id": owner.pk})
+    video.refresh_from_db()
+    return video
+
+
+def request_analysis(
+    *, owner: User, video_id: uuid.UUID, model: str | None, options: Mapping[str, Any]
+) -> Analysis:
+    """The analysis and the message that is owed for it, committed together or not at all.
+
+    Raises RequestInvalid, VideoNotFound, VideoNotUploaded; nothing is queued then.
+    """
+    entry, wanted = _checked(model, options)
+    video = _video(owner, video_id)
+    if video.status != UploadStatus.UPLOADED:
+        raise VideoNotUploaded
+    analysis = Analysis(
+        owner=owner,
+        video=video,
+        model=entry.name,
+        class_names=list(entry.classes),
+        options=wanted.to_dict(),
+        plan=owner.plan,
+    )
+    message = AnalysisRequest(
+        analysis_id=analysis.id,
+        video_key=video.key,
+        model=entry.name,
+        plan=Plan(owner.plan),
+        options=wanted,
+    ).to_json()
+    if len(message.encode()) > MAX_BYTES:
+        raise RequestInvalid({"options.classes": ["These are too many class names; leave them out to keep all."]})
+    with transaction.atomic():
+        analysis.save(force_insert=True)
+        AnalysisEvent.objects.create(analysis=analysis, status=AnalysisStatus.QUEUED.value, source="backend")
+        OutboxMessage.objects.create(analysis=analysis, body=message)
+    analysis.refresh_from_db()
+    logger.info("analysis queued", extra={"analysis_id": analysis.pk, "video_id": video.pk, "user_id": owner.pk})
+    return analysis
+
+
+def _video(owner: User, video_id: uuid.UUID) -> Video:
+    video = Video.objects.filter(owner=owner, pk=video_id).first()
+    if video is None:
+        raise VideoNotFound
+    return video
+
+
+def _checked(model: str | None, options: Mapping[str, Any]) -> tuple[ModelEntry, AnalysisOptions]:
+    faults: dict[str, list[str]] = {}
+    models = catalogue().models()
+    entry = models[0] if model is None else next((known for known in models if known.name == model), None)
+    if entry is None:
+        faults["model"] = [f"There is no model {model!r}; there are {_listed(known.name for known in models)}."]
+    known_options = {field.name for field in fields(AnalysisOptions)}
+    for name in options:
+        if name not in known_options:
+            faults[f"options.{name}"] = [f"There is no such option; there are {_listed(sorted(known_options))}."]
+    wanted = AnalysisOptions()
+    try:
+        wanted = AnalysisOptions.from_dict({**options, **_without_repetition(options)})
+    except OptionsInvalid as exc:
+        faults.update({f"options.{name}": [f"It {fault}."] for name, fault in exc.faults.items()})
+    if entry is not None and wanted.classes is not None:
+        lacking = [name for name in wanted.classes if name not in entry.classes]
+        if lacking:
+            faults["options.classes"] = [f"The model {entry.name} does not know {_listed(lacking)}."]
+    if faults or entry is None:
+        raise RequestInvalid(faults)
+    return entry, wanted
+
+
+def _without_repetition(options: Mapping[str, Any]) -> dict[str, Any]:
+    classes = options.get("classes")
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        return {}
+    return {"classes": list(dict.fromkeys(classes))}
+
+
+def _listed(names: Any, most: int = 20) -> str:
+    known = list(names)
+    return ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")

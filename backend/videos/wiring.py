@@ -1,0 +1,27 @@
+"""The gateways this process uses, made once from the settings."""
+
+from functools import lru_cache
+
+from django.conf import settings
+
+from backend.gateways.job_events_queue import JobEventsQueue
+from backend.gateways.request_queue import RequestQueue
+from backend.gateways.s3 import MediaBucket
+
+
+def media_bucket() -> MediaBucket:
+    return _media_bucket(settings.MEDIA_BUCKET)
+
+
+def request_queue() -> RequestQueue:
+    return RequestQueue(settings.REQUESTS_QUEUE_URL)
+
+
+def job_events_queue() -> JobEventsQueue:
+    return JobEventsQueue(settings.JOB_EVENTS_QUEUE_URL)
+
+
+@lru_cache(maxsize=4)
+def _media_bucket(name: str) -> MediaBucket:
+    # One client: making it reads botocore's service description, which takes longer than the call.
+    return MediaBucket(name)

@@ -1,0 +1,53 @@
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from rest_framework.test import APIClient
+
+from backend.accounts.models import User
+from backend.accounts.services import create_api_key
+
+
+def client_of(user: User) -> APIClient:
+    """Asks as a program does: with an API key."""
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Api-Key {create_api_key(user=user, name='test').key}")
+    return client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_found_when_asked_for() -> None:
+    """Otherwise every test client lists all static files before its first request."""
+    django_settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    return User.objects.create(username="owner")
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    return User.objects.create(username="stranger")
+
+
+@pytest.fixture
+def api(owner: User) -> APIClient:
+    return client_of(owner)
+
+
+@pytest.fixture
+def stranger_api(stranger: User) -> APIClient:
+    return client_of(stranger)
+
+
+@pytest.fixture
+def anonymous() -> APIClient:
+    return APIClient()
+
+
+@pytest.fixture
+def media(settings: Any, media_bucket: str) -> str:
+    """The backend uses a fresh bucket."""
+    settings.MEDIA_BUCKET = media_bucket
+    return media_bucket

@@ -1,0 +1,228 @@
+"""Job events out of a real queue into a real database: repeated, late, reordered, malformed."""
+
+import random
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from backend.accounts.models import User
+from backend.gateways.job_events_queue import JobEventsQueue
+from backend.videos import consuming
+from backend.videos.consuming import consume_once
+from backend.videos.following import follow_job
+from backend.videos.job_events import JobEvent
+from backend.videos.models import Analysis
+from contract.errors import FAILURES, ErrorCode
+from contract.statuses import AnalysisStatus
+from tests.backend.making import attempt, job_event, make_analysis
+from tests.fix_aws import Queue
+
+pytestmark = pytest.mark.django_db
+
+
+def consume_all(queue: Queue) -> None:
+    gateway = JobEventsQueue(queue.url, wait_seconds=0)
+    while consume_once(gateway):
+        pass
+
+
+def follow(body: str) -> None:
+    event = JobEvent.from_json(body)
+    assert event is not None
+    follow_job(event=event)
+
+
+def test_queued_becomes_submitted_and_says_what_batch_says(owner: User, job_events_queue: Queue):
+    analysis = make_analysis(owner)
+    job_events_queue.send(
+        job_event(analysis.pk, "SUBMITTED"),
+        job_event(analysis.pk, "RUNNABLE", status_reason="CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"),
+    )
+    consume_all(job_events_queue)
+    analysis.refresh_from_db()
+    assert analysis.status == "submitted"
+    assert (analysis.batch_job_id, analysis.batch_state) == ("job-1", "RUNNABLE")
+    assert analysis.batch_reason == "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
+    assert analysis.submitted_at is not None
+    history = [(event.status, event.source, event.detail["state"]) for event in analysis.events.order_by("id")]
+    assert history == [("submitted", "batch", "SUBMITTED"), ("submitted", "batch", "RUNNABLE")]
+    assert job_events_queue.counts() == (0, 0)
+
+
+def test_running_is_left_to_the_job(owner: User):
+    """The container says `running` when it holds the claim; that AWS started it is not the same."""
+    analysis = make_analysis(owner)
+    follow(job_event(analysis.pk, "RUNNING"))
+    analysis.refresh_from_db()
+    assert (analysis.status, analysis.batch_state) == ("submitted", "RUNNING")
+
+
+def test_job_that_dies_without_a_word_is_closed(owner: User, job_events_queue: Queue):
+    analysis = make_analysis(owner, status="running", claim_job_id="job-1", claim_attempt=1, batch_job_id="job-1")
+    reason = "Host EC2 (instance i-0abc) terminated."
+    job_events_queue.send(
+        job_event(analysis.pk, "FAILED", attempts=[attempt(status_reason=reason)] * 3, status_reason=reason)
+    )
+    consume_all(job_events_queue)
+    analysis.refresh_from_db()
+    assert analysis.status == "failed"
+    assert analysis.error_code == ErrorCode.INTERRUPTED
+    assert analysis.error_message == FAILURES[ErrorCode.INTERRUPTED].sentence
+    assert analysis.error_retryable is True
+    assert analysis.finished_at is not None
+    event = analysis.events.get()
+    assert event.detail == {"job_id": "job-1", "state": "FAILED", "reason": reason, "code": "interrupted"}
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed", "cancelled"])
+def test_what_is_over_stays_as_it_is(owner: User, status: str):
+    analysis = make_analysis(owner, status=status, error_code="video_empty", batch_job_id="job-1")
+    before = Analysis.objects.filter(pk=analysis.pk).values().get()
+    for state in ("SUBMITTED", "RUNNING", "FAILED", "SUCCEEDED"):
+        follow(job_event(analysis.pk, state))
+    assert Analysis.objects.filter(pk=analysis.pk).values().get() == before
+    assert not analysis.events.exists()
+
+
+def test_neighbours_of_a_malformed_event_go_through(owner: User, job_events_queue: Queue, sqs_client: Any):
+    """It stays, and the queue's redrive rule takes it to the dead-letter queue."""
+    sqs_client.set_queue_attributes(QueueUrl=job_events_queue.url, Attributes={"VisibilityTimeout": "0"})
+    first, second = make_analysis(owner), make_analysis(owner)
+    job_events_queue.send(job_event(first.pk, "SUBMITTED"), "gibberish", job_event(second.pk, "SUBMITTED"))
+    consume_all(job_events_queue)
+    assert set(Analysis.objects.values_list("status", flat=True)) == {"submitted"}
+    dead = sqs_client.receive_message(QueueUrl=job_events_queue.dead_letter_url)["Messages"]
+    assert [message["Body"] for message in dead] == ["gibberish"]
+
+
+def test_events_of_others_are_deleted(owner: User, job_events_queue: Queue):
+    analysis = make_analysis(owner)
+    job_events_queue.send(
+        job_event(analysis.pk, "RUNNING", source="aws.ecs"),
+        job_event(analysis.pk, "RUNNING", detail={"jobName": "nightly-backup", "jobId": "j"}),
+        job_event("99999999-9999-9999-9999-999999999999", "RUNNING"),
+    )
+    consume_all(job_events_queue)
+    analysis.refresh_from_db()
+    assert analysis.status == "queued"
+    assert job_events_queue.counts() == (0, 0)
+
+
+def test_event_that_cannot_be_stored_comes_again(
+    owner: User, job_events_queue: Queue, monkeypatch: pytest.MonkeyPatch
+):
+    """The database goes away between two messages of one batch."""
+    first, second = make_analysis(owner), make_analysis(owner)
+    job_events_queue.send(job_event(first.pk, "SUBMITTED"), job_event(second.pk, "SUBMITTED"))
+    with monkeypatch.context() as outage:
+
+        def fails_for_second(*, event: JobEvent) -> None:
+            if event.analysis_id == second.pk:
+                raise OperationalError("gone")
+            follow_job(event=event)
+
+        outage.setattr(consuming, "follow_job", fails_for_second)
+        with pytest.raises(OperationalError):
+            consume_once(JobEventsQueue(job_events_queue.url, wait_seconds=0))
+    second.refresh_from_db()
+    assert second.status == "queued"
+    assert job_events_queue.counts() == (1, 0)  # at once, not after the visibility timeout
+    consume_all(job_events_queue)
+    assert set(Analysis.objects.values_list("status", flat=True)) == {"submitted"}
+
+
+def test_fault_that_one_event_meets_does_not_hold_up_its_neighbours(
+    owner: User, job_events_queue: Queue, monkeypatch: pytest.MonkeyPatch
+):
+    first, second = make_analysis(owner), make_analysis(owner)
+
+    def fails_for_first(*, event: JobEvent) -> None:
+        if event.analysis_id == first.pk:
+            raise RuntimeError("nobody thought of this")
+        follow_job(event=event)
+
+    monkeypatch.setattr(consuming, "follow_job", fails_for_first)
+    job_events_queue.send(job_event(first.pk, "SUBMITTED"), job_event(second.pk, "SUBMITTED"))
+    consume_once(JobEventsQueue(job_events_queue.url, wait_seconds=0))
+    second.refresh_from_db()
+    assert second.status == "submitted"
+    assert job_events_queue.counts() == (0, 1)
+
+
+def test_nothing_is_received_while_the_database_is_away(job_events_queue: Queue, monkeypatch: pytest.MonkeyPatch):
+    """Every receive counts, and too many of them send a good message to the dead-letter queue."""
+    job_events_queue.send("anything")
+
+    def fails() -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(consuming.connection, "cursor", fails)
+    with pytest.raises(OperationalError):
+        consume_once(JobEventsQueue(job_events_queue.url, wait_seconds=0))
+    assert job_events_queue.counts() == (1, 0)
+
+
+# One job whose first machine is taken away, and which then fails for good; and a second job of the same analysis,
+# started by a second delivery of the message.
+LOST = [attempt(status_reason="Host EC2 (instance i-0abc) terminated.")]
+STORY = [
+    ("job-1", "SUBMITTED", []),
+    ("job-1", "RUNNABLE", []),
+    ("job-1", "STARTING", []),
+    ("job-1", "RUNNING", []),
+    ("job-1", "RUNNABLE", LOST),
+    ("job-1", "RUNNING", LOST),
+]
+END = ("job-1", "FAILED", [*LOST, attempt(exit_code=1)])
+SECOND = [("job-2", "SUBMITTED", []), ("job-2", "RUNNING", []), ("job-2", "SUCCEEDED", [attempt(exit_code=0)])]
+
+
+def said(analysis: Analysis, word: tuple[str, str, list[Any]]) -> str:
+    job_id, state, attempts = word
+    return job_event(analysis.pk, state, job_id=job_id, attempts=attempts)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), repeats=st.integers(1, 2), with_end=st.booleans())
+def test_order_and_repetition_change_nothing_in_the_end(owner: User, seed: int, repeats: int, with_end: bool):
+    """SQS promises neither order nor once; the job of the claim decides, and only forwards."""
+    analysis = make_analysis(owner, status="running", claim_job_id="job-1", claim_attempt=1)
+    words = (STORY + SECOND + ([END] if with_end else [])) * repeats
+    random.Random(seed).shuffle(words)
+    for word in words:
+        follow(said(analysis, word))
+        analysis.refresh_from_db()
+        assert analysis.status in ("running", "failed")
+    assert analysis.batch_job_id == "job-1"
+    if with_end:
+        assert (analysis.status, analysis.batch_state) == ("failed", "FAILED")
+        assert analysis.error_code == ErrorCode.JOB_LOST
+        assert analysis.events.filter(status="failed").count() == 1
+    else:
+        assert (analysis.status, analysis.batch_state, analysis.batch_attempts) == ("running", "RUNNING", 1)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations([*STORY, END]), claim_after=st.integers(0, 7), done=st.booleans())
+def test_a_job_that_finishes_its_work_is_never_overruled(
+    owner: User, order: list[Any], claim_after: int, done: bool
+):
+    """The job's own writes come between the events, at any point; its result outlives every late event."""
+    analysis = make_analysis(owner)
+    rows = Analysis.objects.filter(pk=analysis.pk)
+    seen = []
+    for position, word in enumerate([*order, None]):
+        if position == claim_after:
+            rows.filter(status__in=["queued", "submitted"]).update(status="running", claim_job_id="job-1")
+            if done:
+                rows.filter(status="running").update(status="succeeded")
+        if word is not None:
+            follow(said(analysis, word))
+        seen.append(rows.get().status)
+    allowed = [AnalysisStatus(status) for status in seen]
+    terminal = next((i for i, status in enumerate(allowed) if status in ("succeeded", "failed")), None)
+    assert terminal is not None
+    assert len(set(allowed[terminal:])) == 1

@@ -1,0 +1,59 @@
+"""A loop goes on whatever its step meets."""
+
+import threading
+import time
+
+import pytest
+from django.db import OperationalError
+
+from backend.gateways.errors import QueueUnavailable
+from backend.videos import loops
+
+
+def test_loop_goes_on_after_every_kind_of_failure(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loops, "FIRST_PAUSE_SECONDS", 0.001)
+    stop = threading.Event()
+    met: list[str] = []
+    failures = [OperationalError("database"), QueueUnavailable("queue"), RuntimeError("a strange row")]
+
+    def step() -> int:
+        if failures:
+            failure = failures.pop(0)
+            met.append(type(failure).__name__)
+            raise failure
+        stop.set()
+        return 1
+
+    loops.repeat("test", step, stop, idle_seconds=0)
+    assert met == ["OperationalError", "QueueUnavailable", "RuntimeError"]
+
+
+def test_pause_grows_and_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    """A service that comes back must not wait minutes for us."""
+    stop = threading.Event()
+    pauses: list[float] = []
+
+    class Waiting:
+        def is_set(self) -> bool:
+            return stop.is_set()
+
+        def wait(self, seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 8:
+                stop.set()
+
+    def step() -> int:
+        raise OperationalError("away")
+
+    loops.repeat("test", step, Waiting(), idle_seconds=0)  # type: ignore[arg-type]
+    assert pauses == [0.25, 0.5, 1, 2, 4, 5, 5, 5]
+
+
+def test_idle_loop_stops_at_once():
+    stop = threading.Event()
+    thread = threading.Thread(target=loops.repeat, args=("test", lambda: 0, stop), kwargs={"idle_seconds": 60})
+    thread.start()
+    time.sleep(0.05)
+    stop.set()
+    thread.join(timeout=2)
+    assert not thread.is_alive()

@@ -1,0 +1,180 @@
+"""The pages say what is going on, in words, and load nothing from elsewhere."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import Client
+
+from backend.accounts.models import User
+from backend.videos.wording import decode_sentences
+from tests.backend.making import DECODE_REPORT, SUMMARY, make_analysis, make_video
+
+pytestmark = pytest.mark.django_db
+
+TEMPLATES = sorted((django_settings.BACKEND / "templates").rglob("*.html"))
+STATIC = sorted((django_settings.BACKEND / "static" / "framebatch").iterdir())
+
+
+@pytest.fixture
+def browser(owner: User, media: str) -> Client:
+    client = Client()
+    client.force_login(owner)
+    return client
+
+
+def text(client: Client, path: str) -> str:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_empty_home_says_what_to_do(browser: Client):
+    page = text(browser, "/")
+    assert "No videos yet" in page
+    assert 'type="file"' in page
+
+
+def test_home_lists_videos_with_their_latest_analyses(browser: Client, owner: User):
+    video = make_video(owner, filename="<b>street</b>.mp4")
+    for status in ("failed", "running", "succeeded", "queued"):
+        make_analysis(owner, video=video, status=status, summary=SUMMARY if status == "succeeded" else None)
+    make_video(owner, filename="half.mp4", uploaded=False)
+    page = text(browser, "/")
+    assert "&lt;b&gt;street&lt;/b&gt;.mp4" in page
+    assert "250 detections, 3 tracks" in page
+    assert "upload not finished" in page
+    assert page.count('class="badge') == 3  # of four
+
+
+def test_home_takes_few_queries_however_many_videos(
+    browser: Client, owner: User, django_assert_max_num_queries: Any
+):
+    for _ in range(10):
+        make_analysis(owner)
+    with django_assert_max_num_queries(4):  # session, user, videos, analyses
+        browser.get("/")
+
+
+def test_video_page_offers_the_models(browser: Client, owner: User):
+    page = text(browser, f"/videos/{make_video(owner).pk}")
+    assert '<option value="shapes">' in page
+    assert '<option value="poses">' not in page
+    assert 'value="0.25"' in page
+
+
+def test_page_of_a_broken_off_upload_says_so(browser: Client, owner: User):
+    assert "was not finished" in text(browser, f"/videos/{make_video(owner, uploaded=False).pk}")
+
+
+def test_running_analysis_is_followed(browser: Client, owner: User):
+    analysis = make_analysis(
+        owner, status="running", stage="analysing", frames_done=1, frames_total=4, batch_state="RUNNING"
+    )
+    page = text(browser, f"/analyses/{analysis.pk}")
+    assert "Analysing the frames" in page
+    assert f'data-poll="/api/analyses/{analysis.pk}"' in page
+    assert 'value="25"' in page
+    assert "progress.js" in page
+
+
+def test_waiting_analysis_says_why(browser: Client, owner: User):
+    analysis = make_analysis(owner, status="submitted", batch_state="RUNNABLE")
+    assert "Waiting for a free machine." in text(browser, f"/analyses/{analysis.pk}")
+
+
+def test_finished_analysis_shows_its_result(browser: Client, owner: User, media: str):
+    analysis = make_analysis(
+        owner,
+        status="succeeded",
+        summary=SUMMARY,
+        decode_report=DECODE_REPORT,
+        stage_seconds={"decode": 1.25},
+    )
+    page = text(browser, f"/analyses/{analysis.pk}")
+    assert "progress.js" not in page
+    assert "100 frames, 250 detections, 3 tracks" in page
+    assert page.index("circle") < page.index(">star<")  # most detections first
+    assert "turned by 90°" in page
+    assert "1.25" in page
+    assert f"{media}/analyses/x/thumbnails/000.jpg" in page
+    assert 'alt="Frame 10 with the detected boxes"' in page
+
+
+def test_failed_analysis_says_why_and_whether_to_try_again(browser: Client, owner: User):
+    lost = make_analysis(
+        owner, status="failed", error_code="job_lost", error_message="It stopped.", error_retryable=True
+    )
+    page = text(browser, f"/analyses/{lost.pk}")
+    assert "It stopped." in page
+    assert "analyse again" in page
+    empty = make_analysis(
+        owner, status="failed", error_code="video_empty", error_message="It is empty.", error_retryable=False
+    )
+    page = text(browser, f"/analyses/{empty.pk}")
+    assert "It is empty." in page
+    assert "analyse again" not in page
+
+
+def test_result_without_detections_says_so(browser: Client, owner: User):
+    nothing = {"frames": 9, "detections": 0, "tracks": 0, "per_class": {}, "thumbnails": []}
+    analysis = make_analysis(owner, status="succeeded", summary=nothing)
+    assert "Nothing was found" in text(browser, f"/analyses/{analysis.pk}")
+
+
+def test_decode_report_in_words():
+    assert decode_sentences(DECODE_REPORT) == [
+        "h264 video of 640 × 384 pixels, turned by 90°.",
+        "100 frames were decoded although the file declares 120; all of them were analysed.",
+        "The first and the last frame are 3.96 seconds apart.",
+        "Damaged after 3.96 s: the packet is damaged.",
+    ]
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/sign-up", "/api-keys", "/nothing-here"])
+def test_policy_allows_our_own_files_and_the_bucket_only(browser: Client, aws_endpoint: str, path: str):
+    answer = (Client() if path in ("/login", "/sign-up") else browser).get(path)
+    policy = dict(part.split(" ", 1) for part in answer["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'self'"
+    assert policy["connect-src"] == f"'self' {aws_endpoint}"
+    assert policy["img-src"] == f"'self' data: {aws_endpoint}"
+    assert "unsafe" not in answer["Content-Security-Policy"]
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+
+
+def test_media_origin_can_be_given(browser: Client, settings: Any):
+    """Browsers may reach the bucket under another name than the backend does."""
+    settings.MEDIA_ORIGIN = "https://media.example"
+    assert "connect-src 'self' https://media.example;" in browser.get("/")["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_templates_hold_nothing_the_policy_forbids(template: Path):
+    source = template.read_text()
+    assert not re.search(r"<style|<script(?![^>]*\bsrc=)|\sstyle=|\son\w+=", source)
+    assert not re.search(r"https?://|//cdn", source)
+
+
+@pytest.mark.parametrize("path", [path.name for path in STATIC])
+def test_static_files_are_served_and_call_nobody_else(path: str):
+    answer = Client().get(f"/static/framebatch/{path}")
+    assert answer.status_code == 200
+    body = answer.content.decode()
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", body)
+
+
+def test_admin_is_there_for_staff_only(browser: Client, owner: User):
+    assert browser.get("/admin/").status_code == 302
+    User.objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
+    analysis = make_analysis(owner)
+    analysis.events.create(status="queued", source="backend")
+    for path in (
+        "videos/video/",
+        "videos/analysis/",
+        f"videos/analysis/{analysis.pk}/change/",
+        "accounts/apikey/",
+    ):
+        assert browser.get(f"/admin/{path}").status_code == 200

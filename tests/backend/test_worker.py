@@ -1,0 +1,91 @@
+"""The worker as a process: it does its work, survives outages, and stops when told."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.backend.making import job_event
+from tests.backend.serving import Database, wait_until, worker
+from tests.fix_aws import Queue
+from tests.outage import Proxy
+
+pytestmark = pytest.mark.integration
+
+STOP_SECONDS = 4  # two, and what a busy machine adds
+
+
+def stopped_after(running: subprocess.Popen[bytes], signum: int) -> float:
+    started = time.monotonic()
+    running.send_signal(signum)
+    running.wait(timeout=30)
+    return time.monotonic() - started
+
+
+def test_worker_relays_consumes_and_stops_when_told(
+    database_url: str,
+    requests_queue: Queue,
+    job_events_queue: Queue,
+    tmp_path: Path,
+):
+    database = Database(database_url)
+    variables = {
+        "DATABASE_URL": database_url,
+        "REQUESTS_QUEUE_URL": requests_queue.url,
+        "JOB_EVENTS_QUEUE_URL": job_events_queue.url,
+    }
+    with worker(tmp_path / "log", **variables) as running:
+        analysis = database.analysis()
+        wait_until(lambda: not database.owes(), seconds=20)
+        job_events_queue.send(job_event(analysis, "RUNNABLE"))
+        wait_until(lambda: database.status(analysis) == "submitted", seconds=20)
+        assert stopped_after(running, signal.SIGTERM) < STOP_SECONDS
+        assert running.returncode == 0
+    assert [json.loads(body)["analysis_id"] for body in requests_queue.bodies()] == [str(analysis)]
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_worker_outlives_database_and_queues_going_away(
+    database_url: str, requests_queue: Queue, job_events_queue: Queue, aws_endpoint: str, tmp_path: Path
+):
+    """It waits, goes on by itself, and what came meanwhile is done."""
+    # A poll that an outage cuts off may have received something; that is visible again after this time.
+    job_events_queue.client.set_queue_attributes(
+        QueueUrl=job_events_queue.url, Attributes={"VisibilityTimeout": "2"}
+    )
+    database = Database(database_url)
+    postgres, aws = urlsplit(database_url), urlsplit(aws_endpoint)
+    with (
+        Proxy((str(postgres.hostname), int(postgres.port or 0))) as database_proxy,
+        Proxy((str(aws.hostname), int(aws.port or 0))) as aws_proxy,
+        worker(
+            tmp_path / "log",
+            DATABASE_URL=database_proxy.url_of(database_url),
+            AWS_ENDPOINT_URL=aws_proxy.url_of(aws_endpoint),
+            REQUESTS_QUEUE_URL=requests_queue.url,
+            JOB_EVENTS_QUEUE_URL=job_events_queue.url,
+        ) as running,
+    ):
+        database_proxy.refuse()
+        first = database.analysis()
+        job_events_queue.send(job_event(first, "RUNNABLE"))
+        time.sleep(1)
+        assert running.poll() is None
+        assert database.owes()
+        database_proxy.restore()
+        wait_until(lambda: not database.owes() and database.status(first) == "submitted", seconds=40)
+
+        aws_proxy.refuse()
+        second = database.analysis()
+        time.sleep(1)
+        assert running.poll() is None
+        assert database.owes()
+        aws_proxy.restore()
+        job_events_queue.send(job_event(second, "RUNNABLE"))
+        wait_until(lambda: not database.owes() and database.status(second) == "submitted", seconds=40)
+        assert stopped_after(running, signal.SIGINT) < STOP_SECONDS
+    assert {json.loads(body)["analysis_id"] for body in requests_queue.bodies()} == {str(first), str(second)}
