@@ -1,0 +1,6 @@
+import os
+import sys
+
+from batch_job.main import main
+
+sys.exit(main(os.environ))

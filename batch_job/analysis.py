@@ -1,0 +1,206 @@
+"""The story: a video's frames become detections, detections become tracks, and both are stored chunk by chunk."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch_job.detector import Detector
+from batch_job.errors import VideoWithoutFrames
+from batch_job.letterbox import Letterbox, Shape
+from batch_job.nms import Candidates, candidates_in, detections_from
+from batch_job.pipeline import Stage, Stopwatch
+from batch_job.thumbnails import annotated_jpeg, evenly_spaced
+from batch_job.tracker import Tracker
+from batch_job.values import Chunk, Detections, Frame, FrameResult, Image
+from contract.keys import thumbnail_key
+from contract.messages import AnalysisRequest
+from contract.options import AnalysisOptions
+from contract.results import ClassCount, DecodeReport, Summary, Thumbnail
+from contract.statuses import Stage as Doing
+
+logger = logging.getLogger(__name__)
+
+_BUFFERED_RESULTS = 64  # frames without their pictures: boxes only
+
+
+class Source(Protocol):
+    """An opened video."""
+
+    def expected_frames(self, options: AnalysisOptions) -> int | None: ...
+    def frames(self, options: AnalysisOptions, *, start: int = 0) -> Iterator[Frame]:
+        """Analysed frames from index `start` on; the same frames each time the same video is opened."""
+
+    def pictures_at(self, times_us: Iterable[int]) -> Iterator[tuple[int, Image]]: ...
+    def report(self) -> DecodeReport: ...
+    def whereabouts(self) -> str: ...
+
+
+class Results(Protocol):
+    """Where one analysis is stored. A chunk that was written is there for ever, whole."""
+
+    def enter(self, stage: Doing) -> None: ...
+    def chunks(self) -> Iterator[Chunk]:
+        """What earlier attempts have stored, from the first chunk on and without a gap."""
+
+    def write_chunk(self, chunk: Chunk, *, frames_total: int | None) -> None: ...
+    def counts(self) -> dict[int, tuple[int, int]]:
+        """Class id -> detections and tracks."""
+
+    def frame(self, index: int) -> FrameResult: ...
+    def finish(self, *, summary: Summary, report: DecodeReport, seconds: Mapping[str, float]) -> None: ...
+
+
+class Pictures(Protocol):
+    """Where thumbnails go."""
+
+    def put_jpeg(self, key: str, jpeg: bytes) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """What the story needs to know of a model."""
+
+    classes: tuple[str, ...]  # index = class id
+    wanted: tuple[int, ...] | None  # class ids to keep; None keeps all
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Ready:
+    """A frame on its way through the network, without its picture."""
+
+    index: int
+    pts_us: int
+    letterbox: Letterbox
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Analysis:
+    """Everything one analysis works with. `halt` is called often, and raises when the process shall stop."""
+
+    request: AnalysisRequest
+    model: Model
+    video: Source
+    detector: Detector
+    results: Results
+    pictures: Pictures
+    watch: Stopwatch
+    chunk_frames: int
+    halt: Callable[[], None]
+
+    def run(self) -> Summary:
+        """Stores what is missing and finishes. Raises AnalysisError or ClaimLost.
+
+        However often it was begun and killed before, the rows are those of an undisturbed run: what is stored is
+        not computed again, and the tracker is brought to where it was by showing it the stored detections.
+        """
+        tracker = Tracker() if self.request.options.track else None
+        number, stored = 0, 0
+        for chunk in self.results.chunks():
+            self.halt()
+            for result in chunk.frames:
+                _track(tracker, result.detections)
+            number, stored = chunk.number + 1, chunk.end_frame
+        if stored:
+            logger.info("resumed", extra={"chunks": number, "frames": stored})
+        self.results.enter(Doing.ANALYSING)
+        frames = self._store_from(number, stored, tracker)
+        if not frames:
+            raise VideoWithoutFrames(self.video.whereabouts())
+        self.results.enter(Doing.FINISHING)
+        with self.watch.timing("thumbnails"):
+            thumbnails = tuple(self._thumbnails(frames))
+        summary = self._summary(frames, thumbnails)
+        self.halt()
+        self.results.finish(summary=summary, report=self.video.report(), seconds=self.watch.seconds())
+        return summary
+
+    def _store_from(self, number: int, stored: int, tracker: Tracker | None) -> int:
+        """Analyses and stores the frames from index `stored` on; returns how many there are now in all."""
+        total = self.video.expected_frames(self.request.options)
+        done = stored
+        with closing(self._results_from(stored, tracker)) as results:
+            for frames in _grouped(results, self.chunk_frames):
+                with self.watch.timing("store"):
+                    self.results.write_chunk(Chunk(number=number, frames=frames), frames_total=total)
+                number, done = number + 1, frames[-1].index + 1
+        return done
+
+    def _results_from(self, stored: int, tracker: Tracker | None) -> Stage[FrameResult]:
+        """The overlapping stages, each in a thread of its own; what comes out is in the order of the frames."""
+        options, detector, watch = self.request.options, self.detector, self.watch
+        pictures, light = detector.capacity, _BUFFERED_RESULTS
+        frames = self.video.frames(options, start=stored)
+        decoded = Stage("decode", frames, capacity=pictures, watch=watch)
+        ready = Stage("preprocess", self._prepared(decoded), capacity=pictures, watch=watch, upstream=decoded)
+        found = Stage("detect", self._detected(ready), capacity=light, watch=watch, upstream=ready)
+        boxes = Stage("postprocess", self._suppressed(found), capacity=light, watch=watch, upstream=found)
+        tracks = _tracked(boxes, tracker)
+        return Stage("track", tracks, capacity=light, watch=watch, upstream=boxes, halt=self.halt)
+
+    def _prepared(self, frames: Iterator[Frame]) -> Iterator[tuple[_Ready, Image]]:
+        letterboxes: dict[Shape, Letterbox] = {}
+        for frame in frames:
+            shape = frame.image.shape[0], frame.image.shape[1]
+            if shape not in letterboxes:
+                letterboxes[shape] = self.detector.letterbox_for(shape)
+            letterbox = letterboxes[shape]
+            yield _Ready(index=frame.index, pts_us=frame.pts_us, letterbox=letterbox), letterbox.place(frame.image)
+
+    def _detected(self, pictures: Iterator[tuple[_Ready, Image]]) -> Iterator[tuple[_Ready, Candidates]]:
+        """Takes the few boxes that matter out of the engine's memory, so that the engine can go on."""
+        confidence, wanted = self.request.options.confidence, self.model.wanted
+        for ready, raw in self.detector.detect(pictures):
+            yield ready, candidates_in(raw, confidence=confidence, classes=wanted)
+
+    def _suppressed(self, found: Iterator[tuple[_Ready, Candidates]]) -> Iterator[tuple[_Ready, Detections]]:
+        for ready, candidates in found:
+            yield ready, detections_from(candidates, ready.letterbox, iou=self.request.options.iou)
+
+    def _thumbnails(self, frames: int) -> Iterator[Thumbnail]:
+        wanted = evenly_spaced(frames, self.request.options.thumbnails)
+        results = {result.pts_us: result for result in map(self.results.frame, wanted)}
+        for number, (pts_us, image) in enumerate(self.video.pictures_at(results)):
+            result = results[pts_us]
+            key = thumbnail_key(self.request.analysis_id, number)
+            self.pictures.put_jpeg(key, annotated_jpeg(image, result, self.model.classes))
+            yield Thumbnail(key=key, frame_index=result.index, pts_us=pts_us)
+
+    def _summary(self, frames: int, thumbnails: tuple[Thumbnail, ...]) -> Summary:
+        counts = self.results.counts()
+        return Summary(
+            frames=frames,
+            detections=sum(detections for detections, _ in counts.values()),
+            tracks=sum(tracks for _, tracks in counts.values()),
+            per_class={
+                self.model.classes[class_id]: ClassCount(detections=detections, tracks=tracks)
+                for class_id, (detections, tracks) in counts.items()
+            },
+            thumbnails=thumbnails,
+        )
+
+
+def _track(tracker: Tracker | None, detections: Detections) -> NDArray[np.int32]:
+    return tracker.update(detections) if tracker is not None else np.zeros(len(detections), np.int32)
+
+
+def _tracked(boxes: Iterator[tuple[_Ready, Detections]], tracker: Tracker | None) -> Iterator[FrameResult]:
+    for ready, detections in boxes:
+        yield FrameResult(
+            index=ready.index, pts_us=ready.pts_us, detections=detections, track_id=_track(tracker, detections)
+        )
+
+
+def _grouped(results: Iterator[FrameResult], size: int) -> Iterator[tuple[FrameResult, ...]]:
+    group: list[FrameResult] = []
+    for result in results:
+        group.append(result)
+        if len(group) == size:
+            yield tuple(group)
+            group = []
+    if group:
+        yield tuple(group)

@@ -1,0 +1,139 @@
+"""The claim: exactly one container may write to an analysis.
+
+Batch job id and attempt are a fencing token: every transaction first updates the analysis's row under the
+condition that the claim still stands. The row's lock makes a container that has lost its claim wait, and then find
+nothing.
+
+Only psycopg is imported here, so that a failure can be told even where the machine image lacks everything else.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from batch_job.database import Database
+from batch_job.errors import AnalysisError, ClaimLost
+from contract import tables
+from contract.statuses import AnalysisStatus, Stage, may_become
+
+_NAMES = {
+    name.lower(): sql.Identifier(getattr(tables, name))
+    for name in ("ANALYSIS", "EVENT", "CHUNK", "DETECTION", "TRACK")
+}
+HELD = "WHERE id = %(id)s AND status = %(running)s AND claim_job_id = %(job_id)s AND claim_attempt = %(attempt)s"
+
+
+def named(text: str) -> sql.Composed:
+    """SQL with {analysis}, {event}, {chunk}, {detection} and {track} replaced by the tables' names."""
+    return sql.SQL(text).format(**_NAMES)
+
+
+_TAKE = named("""
+    UPDATE {analysis}
+    SET status = %(running)s, stage = %(starting)s, claim_job_id = %(job_id)s, claim_attempt = %(attempt)s,
+        started_at = coalesce(started_at, now()), updated_at = now()
+    WHERE id = %(id)s
+      AND (status = ANY(%(claimable)s)
+           OR status = %(running)s AND claim_job_id = %(job_id)s AND claim_attempt < %(attempt)s)
+    RETURNING id
+""")
+_ENTER = named(f"UPDATE {{analysis}} SET stage = %(stage)s, updated_at = now() {HELD} RETURNING id")
+_FAIL = named(f"""
+    UPDATE {{analysis}}
+    SET status = %(failed)s, stage = '', error_code = %(code)s, error_message = %(sentence)s,
+        error_retryable = %(retryable)s, finished_at = now(), updated_at = now()
+    {HELD} RETURNING id
+""")
+_STATE = named("SELECT status, claim_job_id, claim_attempt FROM {analysis} WHERE id = %(id)s")
+_EVENT = named("""
+    INSERT INTO {event} (analysis_id, at, status, source, detail)
+    VALUES (%(id)s, clock_timestamp(), %(status)s, 'job', %(detail)s)
+""")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Token:
+    """One attempt of one Batch job at one analysis."""
+
+    analysis_id: UUID
+    job_id: str
+    attempt: int
+
+    def values(self) -> dict[str, object]:
+        return {
+            "id": self.analysis_id,
+            "job_id": self.job_id,
+            "attempt": self.attempt,
+            "running": AnalysisStatus.RUNNING.value,
+        }
+
+
+class Claim:
+    """Every method may raise DatabaseUnavailable, and ClaimLost where somebody else has the analysis."""
+
+    def __init__(self, database: Database, token: Token) -> None:
+        self._database = database
+        self.token = token
+        self.taken = False
+
+    def take(self) -> None:
+        """Takes the analysis over: from nobody, or from an earlier attempt of the same Batch job.
+
+        Raises ClaimLost, saying how it stands, where it is finished, cancelled or held by another container.
+        """
+        claimable = sorted(set(may_become(AnalysisStatus.RUNNING)) - {AnalysisStatus.RUNNING.value})
+
+        def work(connection: psycopg.Connection, repeated: bool) -> None:
+            if repeated and self.stands_as(connection, AnalysisStatus.RUNNING):
+                return
+            self.hold(connection, _TAKE, {"starting": Stage.STARTING.value, "claimable": claimable})
+            self.append_event(connection, AnalysisStatus.RUNNING, {"attempt": self.token.attempt})
+
+        self._database.transact(work)
+        self.taken = True
+
+    def enter(self, stage: Stage) -> None:
+        """Tells the user what is being done."""
+        self._database.transact(lambda connection, _: self.hold(connection, _ENTER, {"stage": stage.value}))
+
+    def fail(self, error: AnalysisError) -> None:
+        """The analysis has failed for good."""
+
+        def work(connection: psycopg.Connection, repeated: bool) -> None:
+            if repeated and self.stands_as(connection, AnalysisStatus.FAILED):
+                return
+            values = {
+                "failed": AnalysisStatus.FAILED.value,
+                "code": error.code.value,
+                "sentence": error.sentence,
+                "retryable": error.retryable,
+            }
+            self.hold(connection, _FAIL, values)
+            self.append_event(connection, AnalysisStatus.FAILED, {"code": error.code.value})
+
+        self._database.transact(work)
+
+    def hold(self, connection: psycopg.Connection, statement: sql.Composed, values: Mapping[str, object]) -> None:
+        """Runs a guarded update inside a transaction. Raises ClaimLost where the guard finds no row."""
+        if connection.execute(statement, self.token.values() | dict(values)).fetchone() is None:
+            row = self._state(connection)
+            raise ClaimLost(
+                "there is no such analysis" if row is None else "{}, claim {}, attempt {}".format(*row)
+            )
+
+    def append_event(
+        self, connection: psycopg.Connection, status: AnalysisStatus, detail: Mapping[str, object]
+    ) -> None:
+        values = {"id": self.token.analysis_id, "status": status.value, "detail": json.dumps(detail)}
+        connection.execute(_EVENT, values)
+
+    def stands_as(self, connection: psycopg.Connection, status: AnalysisStatus) -> bool:
+        """Has this very attempt brought the analysis to `status`? Asked when an answer may have been lost."""
+        return self._state(connection) == (status.value, self.token.job_id, self.token.attempt)
+
+    def _state(self, connection: psycopg.Connection) -> tuple[str, str | None, int | None] | None:
+        return connection.execute(_STATE, {"id": self.token.analysis_id}).fetchone()

@@ -1,0 +1,113 @@
+"""Why an analysis can end early. An error's docstring is its message; the detail after it is for operators."""
+
+from typing import ClassVar
+
+from contract.errors import FAILURES, ErrorCode
+
+
+class AnalysisError(Exception):
+    """The analysis failed."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
+
+    def __init__(self, detail: str = "") -> None:
+        message = " ".join((type(self).__doc__ or "").split())
+        super().__init__(f"{message.rstrip('.')}: {detail}" if detail else message)
+        self.detail = detail
+
+    @property
+    def retryable(self) -> bool:
+        """May the same request succeed if it is simply run again?"""
+        return FAILURES[self.code].retryable
+
+    @property
+    def sentence(self) -> str:
+        """What the user is told; never anything of the machine."""
+        return FAILURES[self.code].sentence
+
+
+class SettingsInvalid(AnalysisError):
+    """The environment of this process is faulty."""
+
+    code = ErrorCode.SETTINGS_INVALID
+
+
+class RuntimeMismatch(AnalysisError):
+    """The machine image does not offer what this code needs."""
+
+    code = ErrorCode.RUNTIME_MISMATCH
+
+
+class OptionUnsuitable(AnalysisError):
+    """An option does not fit the chosen model."""
+
+    code = ErrorCode.OPTIONS_INVALID
+
+    @property
+    def sentence(self) -> str:
+        """The detail names only the user's own words and the model's, so it may be shown."""
+        return f"{FAILURES[self.code].sentence.rstrip('.')}: {self.detail}."
+
+
+class ModelUnknown(AnalysisError):
+    """The runtime manifest does not name this model."""
+
+    code = ErrorCode.MODEL_UNKNOWN
+
+
+class ModelUntrusted(AnalysisError):
+    """A file of the model is missing or is not the one the manifest names."""
+
+    code = ErrorCode.MODEL_UNTRUSTED
+
+
+class VideoMissing(AnalysisError):
+    """The video is not in storage."""
+
+    code = ErrorCode.VIDEO_MISSING
+
+
+class VideoUnreadable(AnalysisError):
+    """The uploaded file cannot be decoded as video."""
+
+    code = ErrorCode.VIDEO_UNREADABLE
+
+
+class VideoEmpty(AnalysisError):
+    """The uploaded file has no bytes."""
+
+    code = ErrorCode.VIDEO_EMPTY
+
+
+class VideoWithoutFrames(AnalysisError):
+    """The file has a video header, and no frame can be decoded."""
+
+    code = ErrorCode.VIDEO_WITHOUT_FRAMES
+
+
+class OutOfMemory(AnalysisError):
+    """Memory ran out."""
+
+    code = ErrorCode.OUT_OF_MEMORY
+
+
+class StorageUnavailable(AnalysisError):
+    """The object storage cannot be reached or refuses."""
+
+    code = ErrorCode.STORAGE_UNAVAILABLE
+
+
+class DatabaseUnavailable(AnalysisError):
+    """The database stayed away for too long."""
+
+    code = ErrorCode.DATABASE_UNAVAILABLE
+
+
+class Interrupted(AnalysisError):
+    """The process was asked to stop."""
+
+    code = ErrorCode.INTERRUPTED
+
+
+class ClaimLost(Exception):
+    """Another container, a cancellation or a reconciler has the analysis now; nothing more may be written."""

@@ -1,0 +1,211 @@
+"""Wiring: settings, signals, collaborators, and what becomes of an error."""
+
+import logging
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from batch_job import logs
+from batch_job.errors import AnalysisError, ClaimLost, Interrupted, OutOfMemory, RuntimeMismatch, SettingsInvalid
+from batch_job.models import TrustedModel, read_manifest, trusted_model
+from batch_job.settings import Identity, Settings
+from contract.exit_codes import EXIT_DONE, EXIT_GIVE_UP, EXIT_TRY_AGAIN
+from contract.jobs import ATTEMPTS
+from contract.statuses import Stage
+
+if TYPE_CHECKING:
+    from batch_job.claim import Claim
+    from batch_job.database import Database
+    from batch_job.detector import Detector
+    from batch_job.letterbox import Shape
+
+logger = logging.getLogger(__name__)
+
+_STOP_WITHIN_SECONDS = 15.0  # 20 are promised; Spot gives 120, and Batch 30 when it ends a job
+
+
+def main(environ: Mapping[str, str]) -> int:
+    """One attempt at one analysis. Returns the exit code; AWS Batch's retry rules read it."""
+    identity = Identity.from_environ(environ)
+    logs.configure(
+        level=environ.get("LOG_LEVEL", ""),
+        analysis_id=str(identity.request.analysis_id) if identity else "unknown",
+    )
+    if identity is None:
+        return _unheard(environ)
+    from batch_job.claim import Claim, Token
+    from batch_job.database import Database
+
+    stop = StopSignal()
+    token = Token(analysis_id=identity.request.analysis_id, job_id=identity.job_id, attempt=identity.attempt)
+    with stop.listening(), closing(Database(identity.database_url, pause=stop.pause)) as database:
+        claim = Claim(database, token)
+        try:
+            _attempt(environ, database, claim, stop)
+        except ClaimLost as exc:
+            logger.info("nothing to do", extra={"state": str(exc)})
+        except AnalysisError as error:
+            return _failed(error, claim)
+        except MemoryError as exc:
+            return _failed(_caused(OutOfMemory(), exc), claim)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the user must hear of it
+            return _failed(_caused(AnalysisError(type(exc).__name__), exc), claim)
+        return EXIT_DONE
+
+
+class StopSignal:
+    """SIGTERM and SIGINT ask the process to stop; it does so at the next check, at the latest after 15 seconds.
+
+    Leaving without a farewell is safe: what is not committed is done again by the next attempt.
+    """
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._hear) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raises Interrupted once the process shall stop."""
+        if self._asked.is_set():
+            raise Interrupted
+
+    def pause(self, seconds: float) -> None:
+        """Waits, unless the process shall stop. Raises Interrupted."""
+        self._asked.wait(seconds)
+        self.check()
+
+    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._asked.is_set():
+            self._asked.set()
+            last_word = threading.Timer(_STOP_WITHIN_SECONDS, os._exit, (EXIT_TRY_AGAIN,))
+            last_word.daemon = True
+            last_word.start()
+
+
+def _attempt(environ: Mapping[str, str], database: "Database", claim: "Claim", stop: StopSignal) -> None:
+    """Everything that can be refused without the video is refused before it is fetched."""
+    settings = Settings.from_environ(environ)
+    request = settings.identity.request
+    manifest = read_manifest(settings.runtime_manifest)
+    trusted = trusted_model(manifest, request.model, request.options, engine=settings.engine)
+    claim.take()
+    logger.info("claimed", extra={"attempt": settings.identity.attempt, "engine": trusted.engine})
+    with tempfile.TemporaryDirectory(dir=settings.scratch_dir, prefix="analysis-") as folder:
+        _analyse(settings, trusted, database, claim, stop, Path(folder))
+
+
+def _analyse(
+    settings: Settings, trusted: TrustedModel, database: "Database", claim: "Claim", stop: StopSignal, folder: Path
+) -> None:
+    try:  # what the machine image carries; not before the manifest says that it fits
+        import cv2
+
+        from batch_job.analysis import Analysis, Model
+        from batch_job.media import MediaBucket
+        from batch_job.pipeline import Stopwatch
+        from batch_job.store import Store
+        from batch_job.video import Video
+    except ImportError as exc:
+        raise RuntimeMismatch(f"{exc.name} cannot be imported") from exc
+    cv2.setNumThreads(1)  # the network has the cores; OpenCV's own pool would only take turns with it
+    watch = Stopwatch()
+    request = settings.identity.request
+    path = folder / "video"
+    with closing(MediaBucket(settings.media_bucket, halt=stop.check)) as bucket:
+        claim.enter(Stage.FETCHING)
+        with watch.timing("fetch"):
+            bucket.fetch(request.video_key, path)
+        stop.check()
+        with Video(path) as video:
+            claim.enter(Stage.STARTING)
+            with watch.timing("model"):
+                picture = video.first_picture()
+                detector = _detector(settings, trusted, (picture.shape[0], picture.shape[1]), folder)
+            with closing(detector):
+                analysis = Analysis(
+                    request=request,
+                    model=Model(classes=trusted.model.classes, wanted=trusted.wanted_classes),
+                    video=video,
+                    detector=detector,
+                    results=Store(database, claim),
+                    pictures=bucket,
+                    watch=watch,
+                    chunk_frames=settings.chunk_frames,
+                    halt=stop.check,
+                )
+                summary = analysis.run()
+    done = {"frames": summary.frames, "detections": summary.detections, "tracks": summary.tracks}
+    logger.info("analysis finished", extra=done | {"seconds": watch.seconds()})
+
+
+def _detector(settings: Settings, trusted: TrustedModel, frame: "Shape", folder: Path) -> "Detector":
+    image_size = settings.identity.request.options.image_size
+    try:
+        if trusted.engine == "torch":
+            from batch_job.torch_engine import TorchDetector
+
+            return TorchDetector(trusted.entry, trusted.model, image_size=image_size, scratch_dir=folder)
+        from batch_job.openvino_engine import OpenVinoDetector
+
+        return OpenVinoDetector(
+            trusted.entry, trusted.model, frame=frame, image_size=image_size, precision=settings.precision
+        )
+    except ImportError as exc:
+        raise RuntimeMismatch(f"{exc.name} cannot be imported") from exc
+
+
+def _failed(error: AnalysisError, claim: "Claim") -> int:
+    """Leaves the claim standing for the next attempt where one may help, and else tells the user.
+
+    A failure from before the claim takes the claim first, so that it too is fenced: a second container for an
+    analysis that is finished or in other hands changes nothing.
+    """
+    unexpected = type(error) is AnalysisError
+    logger.log(
+        logging.ERROR if unexpected else logging.WARNING,
+        "analysis failed",
+        extra={"code": error.code.value, "error": str(error), "attempt": claim.token.attempt},
+        exc_info=(error.__cause__ or error) if unexpected else None,
+    )
+    if error.retryable and claim.token.attempt < ATTEMPTS:
+        return EXIT_TRY_AGAIN
+    try:
+        if not claim.taken:
+            claim.take()
+        claim.fail(error)
+    except ClaimLost as exc:
+        logger.info("nothing to do", extra={"state": str(exc)})
+        return EXIT_DONE
+    except AnalysisError as exc:  # the database is away, or we are asked to stop: another attempt may tell
+        logger.warning("the failure could not be stored", extra={"error": str(exc)})
+        return EXIT_TRY_AGAIN
+    except Exception:  # the first failure must not be hidden by this one
+        logger.exception("the failure could not be stored")
+    return EXIT_GIVE_UP
+
+
+def _unheard(environ: Mapping[str, str]) -> int:
+    """Not even the analysis is known, so only the log and the exit code can tell."""
+    try:
+        Settings.from_environ(environ)
+    except SettingsInvalid as exc:
+        logger.error("analysis failed", extra={"code": exc.code.value, "error": str(exc)})
+    return EXIT_GIVE_UP
+
+
+def _caused(error: AnalysisError, cause: BaseException) -> AnalysisError:
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,88 @@
+"""From the runtime manifest to model files that may be opened."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from batch_job.errors import ModelUnknown, ModelUntrusted, OptionUnsuitable, RuntimeMismatch
+from contract.manifest import ManifestInvalid, ModelEntry, RuntimeManifest
+from contract.manifest import RuntimeMismatch as AbiMismatch
+from contract.options import AnalysisOptions
+
+_PREFERRED = ("openvino", "torch")  # on a CPU; an engine opens the format of its own name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrustedModel:
+    """Every file's sha256 has been checked."""
+
+    model: ModelEntry
+    engine: str
+    entry: Path  # what the engine opens
+    wanted_classes: tuple[int, ...] | None  # ids to keep; None keeps all
+
+
+def read_manifest(path: Path) -> RuntimeManifest:
+    """Raises RuntimeMismatch where this code cannot run on this machine image."""
+    try:
+        manifest = RuntimeManifest.from_json(path.read_text(encoding="utf-8"))
+        manifest.require_abi()
+    except OSError as exc:
+        raise RuntimeMismatch(f"the runtime manifest {path} cannot be read: {exc.strerror}") from exc
+    except (ManifestInvalid, AbiMismatch, UnicodeDecodeError) as exc:
+        raise RuntimeMismatch(str(exc)) from exc
+    return manifest
+
+
+def trusted_model(
+    manifest: RuntimeManifest, name: str, options: AnalysisOptions, *, engine: str | None = None
+) -> TrustedModel:
+    """The model's files for `engine`, or for the first engine that machine and model both offer.
+
+    Raises ModelUnknown, OptionUnsuitable, RuntimeMismatch or ModelUntrusted.
+    """
+    model = manifest.model(name)
+    if model is None:
+        raise ModelUnknown(name)
+    if model.task != "detect":
+        raise OptionUnsuitable(
+            f"model {name} is made for the task {model.task}, and only detect is supported so far"
+        )
+    wanted = _class_ids(model, options.classes)
+    offered = [each for each in _PREFERRED if each in manifest.engines and each in model.formats]
+    chosen = engine if engine is not None else next(iter(offered), None)
+    if chosen not in offered:
+        raise RuntimeMismatch(
+            f"no engine for model {name}: asked for {engine or 'any'}, found {offered or 'none'}"
+        )
+    return TrustedModel(model=model, engine=chosen, entry=_verified(model, chosen), wanted_classes=wanted)
+
+
+def _class_ids(model: ModelEntry, names: Sequence[str] | None) -> tuple[int, ...] | None:
+    if names is None:
+        return None
+    unknown = sorted(set(names) - set(model.classes))
+    if unknown:
+        raise OptionUnsuitable(f"model {model.name} does not know the classes {', '.join(unknown)}")
+    return tuple(index for index, name in enumerate(model.classes) if name in names)
+
+
+def _verified(model: ModelEntry, engine: str) -> Path:
+    """The path of the format's entry, once all its files are those the manifest names."""
+    form = model.formats[engine]
+    root = Path(model.root)
+    if engine == "openvino" and str(Path(form.entry).with_suffix(".bin")) not in form.files:
+        raise ModelUntrusted(f"the weights beside {form.entry} of model {model.name} have no sha256")
+    for name, digest in form.files.items():
+        path = root / name
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise ModelUntrusted(f"{name} lies outside the folder of model {model.name}")
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as exc:
+            raise ModelUntrusted(f"{name} of model {model.name} cannot be read: {exc.strerror}") from exc
+        if found != digest.lower():
+            raise ModelUntrusted(f"{name} of model {model.name} has another sha256 than the manifest says")
+    return root / form.entry

@@ -1,0 +1,176 @@
+"""The results in PostgreSQL: chunks of frames, and at the end tracks and the summary."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import psycopg
+from psycopg import sql
+
+from batch_job.claim import HELD, Claim, named
+from batch_job.copy_rows import COLUMNS, binary_copy
+from batch_job.database import Database
+from batch_job.values import Chunk, Detections, FrameResult
+from contract import tables
+from contract.results import DecodeReport, Summary
+from contract.statuses import AnalysisStatus, Stage
+
+_PROGRESS = named(f"""
+    UPDATE {{analysis}}
+    SET frames_done = %(done)s, frames_total = %(total)s, stage = %(stage)s, updated_at = now() {HELD} RETURNING id
+""")
+_FINISH = named(f"""
+    UPDATE {{analysis}}
+    SET status = %(succeeded)s, stage = '', frames_done = %(frames)s, frames_total = %(frames)s,
+        summary = %(summary)s, decode_report = %(report)s, stage_seconds = %(seconds)s,
+        error_code = '', error_message = '', error_retryable = NULL, finished_at = now(), updated_at = now()
+    {HELD} RETURNING id
+""")
+_CHUNK = named("""
+    INSERT INTO {chunk} (analysis_id, number, first_frame, pts_us, committed_at)
+    VALUES (%(id)s, %(number)s, %(first)s, %(pts_us)s, now())
+    ON CONFLICT (analysis_id, number) DO NOTHING RETURNING number
+""")
+_COPY = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+    sql.Identifier(tables.DETECTION), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+)
+_CHUNK_NUMBERED = named(
+    "SELECT first_frame, pts_us FROM {chunk} WHERE analysis_id = %(id)s AND number = %(number)s"
+)
+_CHUNK_WITH = named("""
+    SELECT first_frame, pts_us FROM {chunk} WHERE analysis_id = %(id)s AND first_frame <= %(index)s
+    ORDER BY first_frame DESC LIMIT 1
+""")
+_DETECTIONS = named("""
+    SELECT frame_index, class_id, track_id, confidence, x1, y1, x2, y2 FROM {detection}
+    WHERE analysis_id = %(id)s AND frame_index >= %(first)s AND frame_index < %(end)s ORDER BY frame_index, ordinal
+""")
+_COUNTS = named("""
+    SELECT class_id, count(*), count(DISTINCT track_id) FROM {detection} WHERE analysis_id = %(id)s
+    GROUP BY class_id ORDER BY class_id
+""")
+# The order inside the mean makes its rounding the same whatever order the rows lie in.
+_TRACKS = named("""
+    INSERT INTO {track} (analysis_id, track_id, class_id, first_frame, last_frame, first_pts_us, last_pts_us,
+                         detections, confidence)
+    SELECT analysis_id, track_id, min(class_id), min(frame_index), max(frame_index), min(pts_us), max(pts_us),
+           count(*), avg(confidence ORDER BY frame_index, ordinal)
+    FROM {detection} WHERE analysis_id = %(id)s AND track_id IS NOT NULL GROUP BY analysis_id, track_id
+""")
+
+
+class Store:
+    """What the holder of a claim reads and writes.
+
+    Every method may raise DatabaseUnavailable; those that write raise ClaimLost once the claim is gone.
+    """
+
+    def __init__(self, database: Database, claim: Claim) -> None:
+        self._database = database
+        self._claim = claim
+        self._id = claim.token.analysis_id
+
+    def enter(self, stage: Stage) -> None:
+        self._claim.enter(stage)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The committed chunks, from the first on and without a gap."""
+        number = 0
+        while (chunk := self._chunk(number)) is not None:
+            yield chunk
+            number += 1
+
+    def write_chunk(self, chunk: Chunk, *, frames_total: int | None) -> None:
+        """Commits the chunk's frames and detections together with the progress: all or nothing, and only once."""
+
+        def work(connection: psycopg.Connection, _: bool) -> None:
+            done = chunk.end_frame
+            progress = {
+                "done": done,
+                "total": None if frames_total is None else max(frames_total, done),
+                "stage": Stage.ANALYSING.value,
+            }
+            self._claim.hold(connection, _PROGRESS, progress)
+            values = {
+                "id": self._id,
+                "number": chunk.number,
+                "first": chunk.first_frame,
+                "pts_us": [frame.pts_us for frame in chunk.frames],
+            }
+            if connection.execute(_CHUNK, values).fetchone() is None:
+                return  # an earlier try was committed, and its answer lost
+            with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+                copy.write(binary_copy(self._id, chunk.frames))
+
+        self._database.transact(work)
+
+    def counts(self) -> dict[int, tuple[int, int]]:
+        """Class id -> detections and tracks, over everything stored."""
+
+        def work(connection: psycopg.Connection, _: bool) -> dict[int, tuple[int, int]]:
+            rows = connection.execute(_COUNTS, {"id": self._id}).fetchall()
+            return {class_id: (detections, tracks) for class_id, detections, tracks in rows}
+
+        return self._database.transact(work)
+
+    def frame(self, index: int) -> FrameResult:
+        """A stored frame. Raises LookupError where there is none."""
+
+        def work(connection: psycopg.Connection, _: bool) -> FrameResult:
+            row = connection.execute(_CHUNK_WITH, {"id": self._id, "index": index}).fetchone()
+            if row is None or index >= row[0] + len(row[1]):
+                raise LookupError(f"frame {index} is not stored")
+            return self._frames(connection, index, row[1][index - row[0] :][:1])[0]
+
+        return self._database.transact(work)
+
+    def finish(self, *, summary: Summary, report: DecodeReport, seconds: Mapping[str, float]) -> None:
+        """The analysis has succeeded: tracks, summary and status, in one transaction."""
+
+        def work(connection: psycopg.Connection, repeated: bool) -> None:
+            if repeated and self._claim.stands_as(connection, AnalysisStatus.SUCCEEDED):
+                return
+            values = {
+                "succeeded": AnalysisStatus.SUCCEEDED.value,
+                "frames": summary.frames,
+                "summary": json.dumps(summary.to_dict()),
+                "report": json.dumps(report.to_dict()),
+                "seconds": json.dumps({name: round(value, 3) for name, value in seconds.items()}),
+            }
+            self._claim.hold(connection, _FINISH, values)
+            connection.execute(_TRACKS, {"id": self._id})
+            detail = {"frames": summary.frames, "detections": summary.detections, "tracks": summary.tracks}
+            self._claim.append_event(connection, AnalysisStatus.SUCCEEDED, detail)
+
+        self._database.transact(work)
+
+    def _chunk(self, number: int) -> Chunk | None:
+        def work(connection: psycopg.Connection, _: bool) -> Chunk | None:
+            row = connection.execute(_CHUNK_NUMBERED, {"id": self._id, "number": number}).fetchone()
+            if row is None:
+                return None
+            return Chunk(number=number, frames=tuple(self._frames(connection, row[0], row[1])))
+
+        return self._database.transact(work)
+
+    def _frames(self, connection: psycopg.Connection, first: int, pts_us: Sequence[int]) -> list[FrameResult]:
+        values = {"id": self._id, "first": first, "end": first + len(pts_us)}
+        with connection.cursor(binary=True) as cursor:
+            rows = cursor.execute(_DETECTIONS, values).fetchall()
+        # Through float64, which holds float32 values and frame indices unchanged; None becomes nan, and that 0.
+        table = np.array(rows, np.float64).reshape(-1, 8)
+        ends = np.searchsorted(table[:, 0], np.arange(first, first + len(pts_us)), side="right")
+        parts = np.split(table, ends[:-1])
+        return [
+            FrameResult(
+                index=first + offset,
+                pts_us=time,
+                detections=Detections(
+                    boxes=part[:, 4:].astype(np.float32),
+                    confidence=part[:, 3].astype(np.float32),
+                    class_id=part[:, 1].astype(np.int16),
+                ),
+                track_id=np.nan_to_num(part[:, 2]).astype(np.int32),
+            )
+            for offset, (time, part) in enumerate(zip(pts_us, parts, strict=True))
+        ]

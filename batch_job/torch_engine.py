@@ -1,0 +1,54 @@
+"""The reference engine: ultralytics' own network from a `.pt` file, FP32 on the CPU. The only import of either."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from batch_job.detector import Tag
+from batch_job.errors import ModelUntrusted
+from batch_job.letterbox import Letterbox, Shape
+from batch_job.values import Floats, Image
+from contract.manifest import ModelEntry
+
+
+class TorchDetector:
+    """A checkpoint is a pickle, which may run any code: its sha256 must have been checked before it comes here."""
+
+    def __init__(self, entry: Path, model: ModelEntry, *, image_size: int | None, scratch_dir: Path) -> None:
+        """Raises ModelUntrusted where the network is not what the manifest says it is."""
+        # ultralytics writes settings when it is imported, and would otherwise look for packages to install.
+        os.environ.setdefault("YOLO_CONFIG_DIR", os.fspath(scratch_dir))
+        os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+        os.environ.setdefault("YOLO_OFFLINE", "true")
+        import torch
+        from ultralytics.nn.tasks import load_checkpoint
+
+        self._torch = torch
+        network, _ = load_checkpoint(os.fspath(entry), device="cpu", fuse=True)
+        self._network = network.float().eval()
+        if tuple(network.names[index] for index in sorted(network.names)) != model.classes:
+            raise ModelUntrusted(f"{model.name} knows other classes than the manifest says")
+        self._stride = model.stride
+        self._image_size = image_size or max(model.input_size)
+
+    @property
+    def capacity(self) -> int:
+        return 2
+
+    def letterbox_for(self, frame: Shape) -> Letterbox:
+        return Letterbox.rectangle(frame, image_size=self._image_size, stride=self._stride)
+
+    def detect(self, pictures: Iterator[tuple[Tag, Image]]) -> Iterator[tuple[Tag, Floats]]:
+        """One picture at a time: in a batch, rounding would depend on the neighbours, and a CPU gains nothing."""
+        torch = self._torch
+        for tag, picture in pictures:
+            with torch.inference_mode():
+                rgb = np.ascontiguousarray(picture[..., ::-1].transpose(2, 0, 1))
+                output = self._network(torch.from_numpy(rgb)[None].float().div_(255))
+                raw = (output[0] if isinstance(output, list | tuple) else output)[0].numpy()
+            yield tag, raw
+
+    def close(self) -> None:
+        del self._network

@@ -1,0 +1,254 @@
+"""Decoding: a file becomes upright frames with the stream's own time, and a report of what was in it."""
+
+import os
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Self, cast
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from batch_job.errors import VideoEmpty, VideoUnreadable, VideoWithoutFrames
+from batch_job.orientation import Orientation
+from batch_job.sampling import choice_for, expected_frames
+from batch_job.tally import DecodeTally
+from batch_job.values import Frame, Image
+from contract.options import AnalysisOptions
+from contract.results import DecodeReport
+
+# Containers that carry their own pictures. Playlists and the like (hls, dash, concat, image sequences, ...) are
+# left out: they make the decoder open other files and addresses.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,asf,ogg,mxf,nut,dv,"
+    "rm,wtv,gif,apng,yuv4mpegpipe"
+)
+_READ_ERRORS_IN_A_ROW = 64  # a file that only yields errors must end
+_PIXELS_AT_MOST = 16384 * 8640  # beyond 16K; a header may claim anything
+_FALLBACK_STEP_US = 40_000  # between frames whose time nothing tells
+
+
+class Video:
+    """An opened file. A context manager; not shared between threads except one after the other."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises VideoEmpty or VideoUnreadable."""
+        if os.path.getsize(path) == 0:
+            raise VideoEmpty
+        self._path = path
+        self._container = _open(path)
+        try:
+            self._stream = _video_stream(self._container)
+        except BaseException:
+            self._container.close()
+            raise
+        self._tally = DecodeTally()
+        self._orientations: dict[int, Orientation] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def first_picture(self) -> Image:
+        """The first frame that can be decoded, upright. Raises VideoWithoutFrames."""
+        with Video(self._path) as fresh:
+            for frame in fresh.frames(AnalysisOptions()):
+                return frame.image
+            raise VideoWithoutFrames(fresh.whereabouts())
+
+    def expected_frames(self, options: AnalysisOptions) -> int | None:
+        """How many frames will be analysed if the header is right."""
+        stream, time_base = self._stream, self._stream.time_base
+        duration_us = None
+        if stream.duration is not None and time_base is not None:
+            duration_us = to_microseconds(stream.duration, time_base)
+        elif self._container.duration is not None:
+            duration_us = self._container.duration  # in AV_TIME_BASE units, which are microseconds
+        declared = stream.frames or None
+        if declared is None and duration_us is not None and stream.average_rate:
+            declared = round(duration_us * stream.average_rate / 1_000_000)
+        return expected_frames(options, declared=declared, duration_us=duration_us)
+
+    def frames(self, options: AnalysisOptions, *, start: int = 0) -> Iterator[Frame]:
+        """Analysed frames from index `start` on, in stream order. To be called once.
+
+        Those before `start` are decoded, counted and not converted. A place that cannot be decoded is skipped and
+        reported; the frames around it keep their own time.
+        """
+        chosen = choice_for(options)
+        tally = self._tally
+        for decoded in self._decoded():
+            pts_us = self._time_of(decoded)
+            tally.add_frame(
+                pts_us=pts_us,
+                width=decoded.width,
+                height=decoded.height,
+                orientation=self._orientation_of(decoded),
+            )
+            if not chosen(pts_us):
+                continue
+            index = tally.analysed
+            tally.analysed += 1
+            if index >= start:
+                yield Frame(index=index, pts_us=pts_us, image=self._upright(decoded))
+
+    def pictures_at(self, times_us: Iterable[int]) -> Iterator[tuple[int, Image]]:
+        """The pictures shown at exactly these times, each with its time; a time no frame has is left out.
+
+        Decoding starts anew, from the key frame before each time. What that does not find (raw streams cannot
+        seek, and damage may hide a key frame) is looked for from the beginning.
+        """
+        missing: set[int] = set()
+        with Video(self._path) as fresh:
+            for wanted in sorted(set(times_us)):
+                found = fresh._sought(wanted)
+                if found is None:
+                    missing.add(wanted)
+                else:
+                    yield wanted, fresh._upright(found)
+        if missing:
+            with Video(self._path) as fresh:
+                for frame in fresh.frames(AnalysisOptions()):
+                    if frame.pts_us in missing:
+                        missing.remove(frame.pts_us)
+                        yield frame.pts_us, frame.image
+                    if not missing:
+                        return
+
+    def report(self) -> DecodeReport:
+        """Complete once `frames` has ended."""
+        return self._tally.report(
+            container=self._container.format.name,
+            codec=self._stream.codec_context.name,
+            time_base=str(self._stream.time_base),
+            declared=self._stream.frames or None,
+        )
+
+    def whereabouts(self) -> str:
+        """Container, codec and the first damage, for the log."""
+        codec = self._stream.codec_context.name
+        reasons = "; ".join(place.reason for place in self._tally.skipped[:1]) or "no packet of video"
+        return f"{self._container.format.name}, {codec}, {reasons}"
+
+    def _sought(self, wanted_us: int) -> VideoFrame | None:
+        time_base = self._stream.time_base
+        if time_base is None:
+            return None
+        ticks = int(Fraction(wanted_us, 1_000_000) / time_base)
+        try:
+            self._container.seek(ticks, stream=self._stream)
+        except av.error.FFmpegError:
+            return None
+        for frame in self._decoded():
+            if frame.pts is None:
+                return None
+            pts_us = to_microseconds(frame.pts, time_base)
+            if pts_us >= wanted_us:
+                return frame if pts_us == wanted_us else None
+        return None
+
+    def _decoded(self) -> Iterator[VideoFrame]:
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError as exc:
+                if not isinstance(exc, av.error.EOFError):
+                    self._tally.skip(exc.strerror or "cannot be decoded")
+                continue
+            for frame in frames:
+                if not isinstance(frame, VideoFrame):
+                    continue
+                if frame.is_corrupt:
+                    self._tally.skip("the picture is damaged")
+                else:
+                    yield frame
+
+    def _packets(self) -> Iterator["Packet[VideoStream]"]:
+        """Packets of the stream, over damaged places, and at the end the empty one that drains the decoder."""
+        errors = 0
+        while True:
+            try:
+                for packet in self._container.demux(self._stream):
+                    errors = 0
+                    if packet.size:
+                        self._tally.packets += 1
+                    yield packet
+                return
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError as exc:
+                # Demuxing ends with the error; asked again, it goes on behind the damage where there is a behind.
+                errors += 1
+                if errors == 1:
+                    self._tally.skip(exc.strerror or "cannot be read")
+                if errors == _READ_ERRORS_IN_A_ROW:
+                    return
+
+    def _upright(self, frame: VideoFrame) -> Image:
+        image = frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
+        return self._orientation_of(frame).upright(image)
+
+    def _orientation_of(self, frame: VideoFrame) -> Orientation:
+        """Looked up again only when the angle changes: reading side data ties a frame into a reference cycle."""
+        if frame.rotation not in self._orientations:
+            self._orientations[frame.rotation] = _display_matrix(frame)
+        return self._orientations[frame.rotation]
+
+    def _time_of(self, frame: VideoFrame) -> int:
+        """Raw streams tell no time; their frames follow one another at the declared rate, the first at 0."""
+        time_base = frame.time_base or self._stream.time_base
+        if frame.pts is not None and time_base is not None:
+            return to_microseconds(frame.pts, time_base)
+        if self._tally.decoded == 0:
+            return 0
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return self._tally.last_pts_us + (round(1_000_000 / rate) if rate else _FALLBACK_STEP_US)
+
+
+def to_microseconds(ticks: int, time_base: Fraction) -> int:
+    """Exact rational arithmetic; halves go to the even neighbour."""
+    return round(Fraction(ticks * time_base.numerator * 1_000_000, time_base.denominator))
+
+
+def _open(path: Path) -> InputContainer:
+    try:
+        return av.open(
+            os.fspath(path),
+            container_options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
+            metadata_errors="replace",  # a title in an unknown encoding is no reason to refuse a video
+        )
+    except (av.error.FFmpegError, ValueError) as exc:
+        raise VideoUnreadable(str(exc)) from exc
+
+
+def _video_stream(container: InputContainer) -> VideoStream:
+    """FFmpeg's choice of the best stream, which respects the default flag. Raises VideoUnreadable."""
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+        raise VideoUnreadable(f"{container.format.name} without a video stream")
+    context = stream.codec_context
+    if context is None or context.codec is None:
+        raise VideoUnreadable(f"{container.format.name} with a codec nobody here can decode")
+    # One thread, because with several a damaged stream may give other frames each time it is decoded, and a
+    # resumed analysis must see the frames of the first one. On a CPU the network is several times slower than one
+    # thread.
+    context.thread_count = 1
+    context.options = {"max_pixels": str(_PIXELS_AT_MOST)}
+    return stream
+
+
+def _display_matrix(frame: VideoFrame) -> Orientation:
+    for data in cast("Iterable[SideData]", frame.side_data):
+        if data.type is SideDataType.DISPLAYMATRIX:
+            return Orientation.from_matrix(bytes(data))
+    return Orientation()

@@ -1,0 +1,93 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from batch_job.errors import Interrupted, StorageUnavailable, VideoMissing
+from batch_job.media import MediaBucket
+from contract.keys import thumbnail_key
+
+
+@pytest.fixture
+def bucket(media_bucket: str) -> Iterator[MediaBucket]:
+    bucket = MediaBucket(media_bucket)
+    yield bucket
+    bucket.close()
+
+
+def put(s3_client: Any, media_bucket: str, content: bytes) -> None:
+    s3_client.put_object(Bucket=media_bucket, Key="uploads/1/x", Body=content)
+
+
+@pytest.mark.parametrize("size", [0, 1, 3 << 20])
+def test_the_file_is_the_object(
+    bucket: MediaBucket, s3_client: Any, media_bucket: str, tmp_path: Path, size: int
+) -> None:
+    content = bytes(range(256)) * (size // 256 + 1)
+    put(s3_client, media_bucket, content[:size])
+    bucket.fetch("uploads/1/x", tmp_path / "video")
+    assert (tmp_path / "video").read_bytes() == content[:size]
+
+
+def test_a_missing_object_is_told_from_a_missing_storage(bucket: MediaBucket, tmp_path: Path) -> None:
+    """The one is the user's to mend, the other passes."""
+    with pytest.raises(VideoMissing):
+        bucket.fetch("uploads/1/gone", tmp_path / "video")
+    with pytest.raises(StorageUnavailable):
+        MediaBucket("no-such-bucket").fetch("uploads/1/x", tmp_path / "video")
+
+
+def test_a_transfer_that_breaks_off_goes_on_where_it_stopped(
+    bucket: MediaBucket, s3_client: Any, media_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """botocore repeats requests, not answers that break off in the middle of a large video."""
+    content = bytes(range(256)) * (4 << 12)
+    put(s3_client, media_bucket, content)
+    starts: list[int] = []
+
+    def breaking(self: MediaBucket, parts: Iterator[bytes], file: Any) -> None:
+        starts.append(file.tell())
+        if len(starts) < 3:
+            file.write(next(parts)[:100_000])
+            raise ReadTimeoutError(endpoint_url="storage")
+        for part in parts:
+            file.write(part)
+
+    monkeypatch.setattr(MediaBucket, "_copy", breaking)
+    bucket.fetch("uploads/1/x", tmp_path / "video")
+    assert starts == [0, 100_000, 200_000]
+    assert (tmp_path / "video").read_bytes() == content
+
+
+def test_a_transfer_in_which_nothing_arrives_is_given_up(
+    bucket: MediaBucket, s3_client: Any, media_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trying again for ever would cost a machine."""
+
+    def broken(self: MediaBucket, parts: Iterator[bytes], file: Any) -> None:
+        raise ReadTimeoutError(endpoint_url="storage")
+
+    put(s3_client, media_bucket, bytes(100))
+    monkeypatch.setattr(MediaBucket, "_copy", broken)
+    with pytest.raises(StorageUnavailable):
+        bucket.fetch("uploads/1/x", tmp_path / "video")
+
+
+def test_a_transfer_can_be_interrupted(s3_client: Any, media_bucket: str, tmp_path: Path) -> None:
+    put(s3_client, media_bucket, bytes(3 << 20))
+
+    def halt() -> None:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        MediaBucket(media_bucket, halt=halt).fetch("uploads/1/x", tmp_path / "video")
+
+
+def test_thumbnails_are_pictures_to_a_browser(bucket: MediaBucket, s3_client: Any, media_bucket: str) -> None:
+    key = thumbnail_key(UUID(int=1), 0)
+    bucket.put_jpeg(key, b"jpeg")
+    answer = s3_client.get_object(Bucket=media_bucket, Key=key)
+    assert (answer["ContentType"], answer["Body"].read()) == ("image/jpeg", b"jpeg")

@@ -1,0 +1,331 @@
+"""Decoding: every frame, upright, at its own time, whatever the file is like."""
+
+import json
+import struct
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from batch_job.errors import VideoEmpty, VideoUnreadable, VideoWithoutFrames
+from batch_job.orientation import Orientation
+from batch_job.values import Frame
+from batch_job.video import Video, to_microseconds
+from contract.options import AnalysisOptions
+from contract.results import DecodeReport
+from tests.batch_job.media import MILLISECONDS, Picture, marching, number_of, numbered, squares, write_video
+
+EVERY = AnalysisOptions()
+
+
+def decode(path: Path, options: AnalysisOptions = EVERY, *, start: int = 0) -> tuple[list[Frame], DecodeReport]:
+    with Video(path) as video:
+        frames = list(video.frames(options, start=start))
+        return frames, video.report()
+
+
+@given(ticks=st.integers(-(10**12), 10**12), numerator=st.integers(1, 1001), denominator=st.integers(1, 90_000))
+def test_times_are_rounded_once_and_exactly(ticks: int, numerator: int, denominator: int) -> None:
+    """Half a microsecond is the most by which a stored time differs from the stream's."""
+    exact = Fraction(ticks * numerator * 1_000_000, denominator)
+    assert abs(to_microseconds(ticks, Fraction(numerator, denominator)) - exact) <= Fraction(1, 2)
+
+
+@pytest.mark.parametrize(
+    "pts",
+    [
+        pytest.param(lambda n: 40 * n, id="steady"),
+        pytest.param(lambda n: 40 * n + 5000, id="does not start at zero"),
+        pytest.param(lambda n: 10 * n * n + n, id="variable frame rate"),
+        pytest.param(lambda n: 40 * n + (10_000 if n > 5 else 0), id="a gap in the middle"),
+    ],
+)
+def test_time_is_the_streams_own(tmp_path: Path, pts: Callable[[int], int]) -> None:
+    """Never index / fps."""
+    # Matroska keeps times to the millisecond; an edit list of mp4 would move the start.
+    path = write_video(tmp_path / "clip.mkv", numbered(20), pts=pts, options={"bf": "2"})
+    frames, report = decode(path)
+    assert [frame.pts_us for frame in frames] == [1000 * pts(n) for n in range(20)]
+    assert [number_of(frame.image) for frame in frames] == list(range(20))
+    assert (report.first_pts_us, report.last_pts_us) == (1000 * pts(0), 1000 * pts(19))
+
+
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(st.integers(1, 300), min_size=1, max_size=12),
+    first=st.integers(0, 5000),
+    b_frames=st.integers(0, 3),
+    gop=st.integers(1, 6),
+)
+def test_generated_videos_keep_their_times(
+    tmp_path: Path, steps: list[int], first: int, b_frames: int, gop: int
+) -> None:
+    times = [first, *(first + sum(steps[: number + 1]) for number in range(len(steps)))]
+    path = write_video(
+        tmp_path / "clip.mkv",
+        numbered(len(times)),
+        pts=times.__getitem__,
+        options={"bf": str(b_frames), "g": str(gop)},
+    )
+    frames, _ = decode(path)
+    assert [frame.pts_us for frame in frames] == [1000 * time for time in times]
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "size", "suffix"),
+    [
+        pytest.param("libx264", "yuv420p", (48, 64), "mp4", id="H.264"),
+        pytest.param("libx264", "yuv420p10le", (48, 64), "mkv", id="10 bit"),
+        pytest.param("libx264", "yuv444p", (47, 63), "mp4", id="odd sides"),
+        pytest.param("libx265", "yuv420p", (64, 64), "mp4", id="H.265"),
+        pytest.param("mpeg4", "yuv420p", (48, 64), "avi", id="AVI"),
+        pytest.param("libvpx-vp9", "yuv420p", (48, 64), "webm", id="WebM"),
+        pytest.param("libsvtav1", "yuv420p", (64, 64), "mp4", id="AV1"),
+        pytest.param("mpeg4", "yuv420p", (48, 64), "ts", id="transport stream"),
+        pytest.param("mjpeg", "yuvj420p", (48, 64), "mov", id="motion JPEG"),
+    ],
+)
+def test_common_files_can_be_read(
+    tmp_path: Path, codec: str, pix_fmt: str, size: tuple[int, int], suffix: str
+) -> None:
+    options = {"x265-params": "log-level=none", "svtav1-params": "lp=1"} if codec[3:] in ("x265", "svtav1") else {}
+    pictures = numbered(10, height=size[0], width=size[1])
+    tick = Fraction(1, 25) if suffix == "avi" else MILLISECONDS  # AVI has one slot for each tick
+    path = write_video(
+        tmp_path / f"clip.{suffix}",
+        pictures,
+        pts=lambda number: int(number / 25 / tick),
+        time_base=tick,
+        codec=codec,
+        pix_fmt=pix_fmt,
+        options=options,
+    )
+    frames, report = decode(path)
+    assert [frame.image.shape for frame in frames] == [(*size, 3)] * 10
+    assert [later.pts_us - frame.pts_us for frame, later in pairwise(frames)] == [40_000] * 9
+    assert (report.height, report.width, report.skipped) == (*size, ())
+
+
+def test_frames_without_a_time_follow_at_the_declared_rate(tmp_path: Path) -> None:
+    """A raw stream tells no times at all."""
+    path = write_video(tmp_path / "clip.h264", numbered(10), container="h264", options={"bf": "0"})
+    frames, report = decode(path)
+    assert [frame.pts_us for frame in frames] == [40_000 * n for n in range(10)]
+    assert report.declared_frames is None
+
+
+CORNERS: dict[tuple[int, bool], tuple[int, int]] = {  # where the upper left corner goes: row, column
+    (0, False): (0, 0),
+    (0, True): (0, -1),
+    (90, False): (0, -1),
+    (90, True): (0, 0),
+    (180, False): (-1, -1),
+    (180, True): (-1, 0),
+    (270, False): (-1, 0),
+    (270, True): (-1, -1),
+}
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("clockwise", [0, 90, 180, 270])
+def test_frames_stand_upright(tmp_path: Path, clockwise: int, mirrored: bool) -> None:
+    """Telephones store every picture as the sensor lies, and a matrix that says how it was held."""
+    pictures = [squares((0, 0, (255, 255, 255)))] * 3
+    path = write_video(tmp_path / "clip.mp4", pictures, rotation=(360 - clockwise) % 360, hflip=mirrored)
+    frames, report = decode(path)
+    turned = clockwise in (90, 270)
+    assert frames[0].image.shape == ((160, 96, 3) if turned else (96, 160, 3))
+    assert (report.width, report.height) == ((96, 160) if turned else (160, 96))
+    assert (report.rotation_degrees, report.mirrored) == (clockwise, mirrored)
+    row, column = CORNERS[clockwise, mirrored]
+    assert frames[0].image[row, column].mean() > 200
+    assert frames[0].image[-1 - row, -1 - column].mean() < 50
+
+
+def test_a_vertical_flip_is_a_half_turn_and_a_mirroring(tmp_path: Path) -> None:
+    """Its angle alone would say that nothing is to be done."""
+    frames, report = decode(write_video(tmp_path / "clip.mp4", [squares((0, 0, (255, 255, 255)))], vflip=True))
+    assert frames[0].image[-1, 0].mean() > 200
+    assert (report.rotation_degrees, report.mirrored) == (180, True)
+
+
+def test_a_slanted_camera_is_turned_to_the_nearest_quarter() -> None:
+    one = 1 << 16
+    slant = struct.pack("=9i", 6554, one, 0, -one, 6554, 0, 0, 0, 1 << 30)
+    assert Orientation.from_matrix(slant) == Orientation(rotation_degrees=90)
+
+
+def test_sampling_keeps_the_index_dense_and_the_time_true(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mkv", numbered(20))
+    frames, report = decode(path, AnalysisOptions(every_nth=7))
+    assert [(frame.index, frame.pts_us) for frame in frames] == [(0, 0), (1, 280_000), (2, 560_000)]
+    assert (report.decoded_frames, report.analysed_frames) == (20, 3)
+    frames, _ = decode(path, AnalysisOptions(frames_per_second=5))
+    assert [frame.pts_us for frame in frames] == [0, 200_000, 400_000, 600_000]
+
+
+def test_a_resumed_video_goes_on_with_the_same_frames(tmp_path: Path) -> None:
+    """And its report is that of the whole video."""
+    path = write_video(tmp_path / "clip.mp4", numbered(20))
+    whole, report = decode(path)
+    rest, report_of_rest = decode(path, start=13)
+    assert [(frame.index, frame.pts_us) for frame in rest] == [(f.index, f.pts_us) for f in whole[13:]]
+    assert report_of_rest == report
+
+
+def test_pictures_are_found_by_their_time(tmp_path: Path) -> None:
+    """For thumbnails: by seeking, and the same picture as in the run from the beginning."""
+    path = write_video(tmp_path / "clip.mkv", numbered(50), options={"g": "10", "bf": "2"})
+    with Video(path) as video:
+        found = dict(video.pictures_at([1_640_000, 0, 1_000_000, 77]))
+    assert list(found) == [0, 1_000_000, 1_640_000]
+    assert [number_of(image) for image in found.values()] == [0, 25, 13]
+
+
+def test_pictures_are_found_where_nothing_can_be_sought(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.h264", numbered(10), container="h264", options={"bf": "0"})
+    with Video(path) as video:
+        assert [time for time, _ in video.pictures_at([80_000, 200_000])] == [80_000, 200_000]
+
+
+# --- files that are not what they should be ---
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"this is a text that calls itself a video\n" * 50, id="text"),
+        pytest.param(b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n", id="playlist"),
+        pytest.param(b"ffconcat version 1.0\nfile other.mkv\n", id="concat list"),
+        pytest.param(bytes(4096), id="zeros"),
+        pytest.param(np.random.default_rng(1).bytes(4096), id="noise"),
+    ],
+)
+def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes) -> None:
+    """Lists would make the decoder open other files and addresses, so they are not even parsed."""
+    write_video(tmp_path / "other.mkv", numbered(3))
+    write_video(tmp_path / "other.ts", marching(60))
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    with pytest.raises(VideoUnreadable):
+        Video(path)
+
+
+def test_a_playlist_is_refused_for_being_one(tmp_path: Path) -> None:
+    """Guards the guard: without the list of formats FFmpeg opens it."""
+    write_video(tmp_path / "other.ts", marching(60))
+    path = tmp_path / "list.m3u8"
+    path.write_bytes(b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n")
+    with av.open(str(path)) as container:
+        assert container.format.name == "hls"
+    with pytest.raises(VideoUnreadable):
+        Video(path)
+
+
+def test_an_empty_file_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.touch()
+    with pytest.raises(VideoEmpty):
+        Video(path)
+
+
+def test_sound_without_pictures_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("aac", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 8000
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    with pytest.raises(VideoUnreadable, match="without a video stream"):
+        Video(path)
+
+
+def header_without_frames(path: Path) -> Path:
+    """An mp4 whose index stands before its pictures, cut off at the pictures."""
+    whole = write_video(path, numbered(10), movflags="+faststart").read_bytes()
+    path.write_bytes(whole[: whole.index(b"mdat") + 4])
+    return path
+
+
+def test_a_header_without_frames_is_told_from_no_video(tmp_path: Path) -> None:
+    with Video(header_without_frames(tmp_path / "clip.mp4")) as video:
+        assert list(video.frames(EVERY)) == []
+        with pytest.raises(VideoWithoutFrames):
+            video.first_picture()
+
+
+def test_a_truncated_file_gives_what_is_there_and_says_so(tmp_path: Path) -> None:
+    """Never a silent truncation."""
+    path = write_video(tmp_path / "clip.mp4", numbered(100), movflags="+faststart", options={"g": "10"})
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) - (len(whole) - whole.index(b"mdat")) // 3])
+    frames, report = decode(path)
+    assert 30 < len(frames) < 95
+    assert report.declared_frames == 100
+    assert "of 100 declared frames" in report.skipped[-1].reason
+    assert report.skipped[-1].after_pts_us == frames[-1].pts_us == report.last_pts_us
+
+
+def test_a_file_cut_off_before_its_index_cannot_be_read(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mp4", numbered(30))
+    path.write_bytes(path.read_bytes()[:1500])
+    with pytest.raises(VideoUnreadable):
+        Video(path)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**6), wounds=st.integers(1, 30))
+def test_damage_never_crashes_and_never_lies_about_time(tmp_path: Path, seed: int, wounds: int) -> None:
+    """Random bytes anywhere in the pictures: what comes out has a time the video has, and the same every time."""
+    path = tmp_path / "clip.mp4"
+    if not (tmp_path / "whole").exists():
+        noise = np.random.default_rng(2)
+        pictures: list[Picture] = [noise.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(40)]
+        write_video(path, pictures, movflags="+faststart", options={"g": "8"}).rename(tmp_path / "whole")
+    content = bytearray((tmp_path / "whole").read_bytes())
+    random = np.random.default_rng(seed)
+    for place in random.integers(content.index(b"mdat") + 4, len(content), wounds):
+        content[place] = int(random.integers(0, 256))
+    path.write_bytes(bytes(content))
+    frames, report = decode(path)
+    assert {frame.pts_us for frame in frames} <= {40_000 * number for number in range(40)}
+    assert report.decoded_frames == len(frames)
+    if len(frames) < 40:
+        assert report.skipped
+    again, report_again = decode(path)
+    assert report_again == report
+    assert all((one.image == other.image).all() for one, other in zip(frames, again, strict=True))
+
+
+# --- real clips ---
+
+
+def test_the_damaged_clip_gives_more_than_a_plain_decoder(videos: Path) -> None:
+    """It declares 50 frames, and a decoder that stops at the first error gives 28."""
+    frames, report = decode(videos / "corrupted.mp4")
+    assert report.declared_frames == 50
+    assert len(frames) == report.decoded_frames > 40
+    assert len(frames) + len(report.skipped) == 50
+    assert report.last_pts_us == 4_900_000
+
+
+def test_of_several_streams_the_default_one_is_read_at_its_true_times(videos: Path) -> None:
+    table = json.loads((videos / "nasa_13013.mp4.stream3.all_frames_info.json").read_text())
+    frames, report = decode(videos / "nasa_13013.mp4")
+    times = [float(entry["pts_time"]) for entry in table]
+    assert (report.width, report.height) == (480, 270)
+    assert len(frames) == len(times) == 390
+    np.testing.assert_allclose([frame.pts_us / 1e6 for frame in frames], times, atol=1e-6)
+
+
+def test_the_rotated_clip_stands_upright(videos: Path) -> None:
+    frames, report = decode(videos / "nasa_13013_rotated.mp4")
+    assert [frame.image.shape for frame in frames] == [(480, 270, 3)] * 17
+    assert report.rotation_degrees == 270
