@@ -1,1 +1,1 @@
-pytest_plugins = ["tests.fix_postgres", "tests.fix_aws"]
+pytest_plugins = ["tests.fix_postgres", "tests.fix_aws", "tests.fix_real"]

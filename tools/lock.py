@@ -10,9 +10,7 @@ import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-_HEADER = "# Every dependency of every group in pyproject.toml, pinned; written by `make lock`, not by hand.\n"
-    "# Every dependency of every group in pyproject.toml, pinned. Written by `make lock`; do not edit by hand.\n"
-)
+_HEADER = "# Every dependency of every group in pyproject.toml, pinned; written by `make lock`.\n"
 
 
 def main() -> None:

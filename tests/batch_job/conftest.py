@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 from typing import Any
 
@@ -7,30 +6,6 @@ import pytest
 from tests.batch_job.job import Bench
 from tests.batch_job.media import marching, write_video
 from tests.batch_job.models import manifest_of, save_colour_network
-
-SHARED = Path(__file__).parents[3] / "shared"
-
-
-def _folder(variable: str, default: str) -> Path:
-    folder = Path(os.environ.get(variable) or SHARED / default)
-    if not folder.is_dir():
-        reason = f"{variable} names no folder with real {default}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def videos() -> Path:
-    """Real clips, which are not part of the project."""
-    return _folder("FRAMEBATCH_VIDEOS", "videos")
-
-
-@pytest.fixture(scope="session")
-def models() -> Path:
-    """Real weights, which are not part of the project."""
-    return _folder("FRAMEBATCH_MODELS", "models")
 
 
 @pytest.fixture(scope="session")

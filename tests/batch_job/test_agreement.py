@@ -36,15 +36,10 @@ def frames(videos: Path) -> list[Frame]:
 
 
 @pytest.fixture(scope="module")
-def checkpoint(models: Path) -> Path:
-    pytest.importorskip("torch")
-    return models / "yolov8n_coco.pt"
-
-
-@pytest.fixture(scope="module")
 def torch_entry(checkpoint: Path) -> ModelEntry:
-    ultralytics_tasks = pytest.importorskip("ultralytics.nn.tasks")
-    network, _ = ultralytics_tasks.load_checkpoint(str(checkpoint))
+    from ultralytics.nn.tasks import load_checkpoint
+
+    network, _ = load_checkpoint(str(checkpoint))
     names = tuple(network.names[index] for index in range(len(network.names)))
     return model_entry(checkpoint.parent, name="yolov8n", classes=names, size=(640, 640), entry=checkpoint.name)
 

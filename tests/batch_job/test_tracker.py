@@ -114,9 +114,12 @@ def test_boxes_without_area_belong_to_no_track() -> None:
 
 
 @pytest.mark.torch
+@pytest.mark.usefixtures("ultralytics_installed")
 def test_the_filter_is_the_one_of_bytetrack() -> None:
     """Written as four small filters, it must give what the 8x8 matrices give."""
-    reference_filter = pytest.importorskip("ultralytics.trackers.utils.kalman_filter").KalmanFilterXYAH()
+    from ultralytics.trackers.utils.kalman_filter import KalmanFilterXYAH
+
+    reference_filter = KalmanFilterXYAH()
     random = np.random.default_rng(5)
     start = np.array([[100.0, 50.0, 140.0, 110.0]])
     filters = BoxFilters.starting_at(start)

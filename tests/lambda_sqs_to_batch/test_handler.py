@@ -12,26 +12,9 @@ from lambda_sqs_to_batch.errors import SettingsInvalid, SubmissionPostponed, Sub
 from lambda_sqs_to_batch.handler import submit_all
 from lambda_sqs_to_batch.settings import Settings
 from lambda_sqs_to_batch.submission import submission_for
+from tests.fakes import FakeBatch
 
 SETTINGS = Settings(job_queue="queue", job_definition="definition:3")
-
-
-class FakeBatch:
-    """Keeps jobs by name; a name in `faults` raises instead."""
-
-    def __init__(self, faults: dict[str, Exception] | None = None) -> None:
-        self.jobs: dict[str, list[dict]] = {}
-        self.faults = faults or {}
-
-    def existing_job(self, *, queue: str, name: str) -> str | None:
-        return f"job-{name}" if name in self.jobs else None
-
-    def submit(self, arguments: dict) -> str:
-        name = arguments["jobName"]
-        if name in self.faults:
-            raise self.faults[name]
-        self.jobs.setdefault(name, []).append(arguments)
-        return f"job-{name}"
 
 
 def request(analysis_id: UUID | None = None, plan: Plan = Plan.FREE) -> AnalysisRequest:
