@@ -7,9 +7,11 @@ import sys
 import time
 from pathlib import Path
 
+from local.backend import USER
 from local.errors import StackError
+from local.holder import running_holder
 from local.services import stop_on_signals
-from local.stack import FOLDER, STATE, USER, StackSettings, running_holder, running_stack
+from local.stack import FOLDER, STATE, StackSettings, running_stack
 
 
 def main() -> int:

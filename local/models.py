@@ -15,6 +15,7 @@ from typing import Any
 
 from contract.manifest import ModelEntry, ModelFormat
 from local.errors import ModelUnusable
+from local.runtime import locked_models
 
 _EXPORT_PROGRAM = """
 import sys
@@ -66,8 +67,11 @@ def _entry(root: Path, export: Path, weights: Path | None) -> ModelEntry:
     if weights is not None:
         formats["torch"] = _format(root, weights)
     height, width = metadata["imgsz"]
+    name = re.sub(r"[^a-z0-9]+", "-", export.name.removesuffix("_openvino_model").lower()).strip("-")
+    if name in {model.name for model in locked_models()}:
+        raise ModelUnusable(f"{name} is the name of a model of ours; give your file another one.")
     return ModelEntry(
-        name=re.sub(r"[^a-z0-9]+", "-", export.name.removesuffix("_openvino_model").lower()).strip("-"),
+        name=name,
         task=metadata["task"],
         classes=tuple(metadata["names"][index] for index in sorted(metadata["names"])),
         input_size=(height, width),

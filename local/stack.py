@@ -1,10 +1,7 @@
 """Starts every part of the product on this machine, keeps it alive, and leaves nothing behind."""
 
-import fcntl
 import json
 import os
-import secrets
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -12,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from contract.manifest import ModelEntry
 from local import aws
-from local.errors import AlreadyRunning, ServiceFailed
+from local.backend import backend_environment, base_environment, first_user, migrate
+from local.errors import ModelUnusable
+from local.holder import only_one
 from local.leftovers import settle_leftovers
 from local.models import add_model, read_added, remember_added
 from local.ports import HOST, free_port, require_free
@@ -26,7 +24,6 @@ from local.services import Service
 
 FOLDER = REPOSITORY / ".local"
 STATE = "stack.json"  # in the folder: who runs the stack, held locked while it runs
-USER = "demo"
 
 _FUNCTION_SECONDS = 10
 
@@ -67,12 +64,12 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
     folder = settings.folder
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as cleanup:
-        cleanup.enter_context(_only_one(folder / STATE, settings.port))
+        cleanup.enter_context(only_one(folder / STATE, settings.port))
         require_free(settings.port)
         url = f"http://localhost:{settings.port}"
         aws_url, batch_url = (f"http://{HOST}:{free_port()}" for _ in range(2))
         aws_environment = aws.account_environment(aws_url, batch_url)
-        base = _base_environment() | aws_environment
+        base = base_environment() | aws_environment
         session = aws.session_for(aws_environment)
         services: dict[str, Service] = {}
 
@@ -116,20 +113,12 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
         )
 
         say("preparing the database")
-        backend = {
-            "SECRET_KEY": _kept(folder / "secret-key", lambda: secrets.token_urlsafe(50)),
-            "ALLOWED_HOSTS": "localhost,127.0.0.1",
-            "HTTPS": "false",
-            "DATABASE_URL": database_url,
-            "MEDIA_BUCKET": aws.BUCKET,
-            "REQUESTS_QUEUE_URL": account.requests_queue_url,
-            "JOB_EVENTS_QUEUE_URL": account.job_events_queue_url,
-            "RUNTIME_MANIFEST": str(_manifest_path(settings)),
-        }
-        _manage(base | backend, "migrate", "--verbosity", "0")
+        backend = backend_environment(
+            folder, database_url=database_url, account=account, manifest_path=_manifest_path(settings)
+        )
+        migrate(base | backend)
         settle_leftovers(database_url)
-        password = _kept(folder / "password", lambda: secrets.token_urlsafe(9))
-        api_key = _kept(folder / "api-key", lambda: _create_api_key(base | backend, password))
+        password, api_key = first_user(folder, base | backend)
 
         batch.wait_until(lambda: _answers(f"{batch_url}/"))
         job_definition = aws.create_batch(
@@ -168,47 +157,6 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
         )
 
 
-@contextmanager
-def _only_one(path: Path, port: int) -> Iterator[None]:
-    """Holds the checkout's one stack. The kernel lets the lock go with the process, however it ends."""
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            holder = running_holder(path) or {"pid": "?", "port": "?"}
-            raise AlreadyRunning(
-                f"The stack already runs on port {holder['port']} (process {holder['pid']}); `make down` stops it."
-            ) from exc
-        file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid(), "port": port}))
-        file.flush()
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def running_holder(path: Path) -> dict[str, Any] | None:
-    """Process id and port of the stack that holds `path`, or None where none does."""
-    try:
-        with path.open("r", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return dict(json.loads(file.read()))
-    except FileNotFoundError:
-        pass
-    return None
-
-
-def _base_environment() -> dict[str, str]:
-    """This process's environment without anything that could lead to a real AWS account or to foreign modules."""
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DJANGO_", "PYTHON"))
-    }
-    return inherited | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
-
-
 def _manifest_path(settings: StackSettings) -> Path:
     return settings.folder / "opt" / "runtime" / "manifest.json"
 
@@ -220,8 +168,15 @@ def _write_manifest(settings: StackSettings, say: Callable[[str], None]) -> Mode
         say(f"preparing {settings.own_model.name} (exported to OpenVINO on first use)")
         own = add_model(settings.own_model, settings.folder / "models")
         remember_added(added_path, settings.own_model)
-    earlier = [Path(path) for path in read_added(added_path) if Path(path).exists()]
-    entries = {entry.name: entry for entry in (add_model(path, settings.folder / "models") for path in earlier)}
+    entries = {}
+    for path in map(Path, read_added(added_path)):
+        try:
+            entry = add_model(path, settings.folder / "models")
+        except ModelUnusable as exc:
+            # A file that has gone or changed must not keep the stack from starting without it.
+            say(f"left out: {exc}")
+        else:
+            entries[entry.name] = entry
     write_manifest(_manifest_path(settings), tuple(entries.values()))
     return own
 
@@ -248,34 +203,6 @@ def _job_environment(settings: StackSettings, aws_environment: Mapping[str, str]
         "SCRATCH_DIR": str(scratch),
         **settings.job_environment,
     }
-
-
-def _kept(path: Path, make: Callable[[], str]) -> str:
-    """A secret of this checkout, made once and readable by its owner alone."""
-    if not path.exists():
-        value = make()
-        path.touch(mode=0o600)
-        path.write_text(value, encoding="utf-8")
-    return path.read_text(encoding="utf-8")
-
-
-def _create_api_key(environment: Mapping[str, str], password: str) -> str:
-    arguments = ("create_api_key", "--user", USER, "--create-user", "--password-env", "DEMO_PASSWORD")
-    return _manage({**environment, "DEMO_PASSWORD": password}, *arguments).strip()
-
-
-def _manage(environment: Mapping[str, str], *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "backend.manage", *arguments],
-        env=dict(environment),
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise ServiceFailed(f"manage.py {arguments[0]} failed:\n{done.stderr.strip()[-3000:]}")
-    return done.stdout
 
 
 def _answers(url: str) -> bool:
