@@ -11,10 +11,10 @@ PINS := constraints.txt pyproject.toml
 FOR_MODEL := $(if $(filter %.pt,$(MODEL)),.venv/.torch,.venv/.local)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test lint demo-model bench lock clean
+.PHONY: help demo up down test lint demo-model bench bench-first-run bench-analyser lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(FOR_MODEL) ## Analyse a generated video, or VIDEO=clip.mp4 with MODEL=name-or-path, and show what is in it
 	@$(BIN)/python -m demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT))
@@ -38,8 +38,13 @@ demo-model: .venv/.torch ## Train, export and measure the demo model again (minu
 	@$(PIP) --group train
 	@$(BIN)/python -m demo.train_model
 
-bench: ## Measure clone -> result in an empty folder with an empty HOME
+bench: bench-first-run bench-analyser ## Measure everything against the bars of the design
+
+bench-first-run: ## Measure clone -> result in an empty folder with an empty HOME
 	@$(PYTHON) bench/first_run.py
+
+bench-analyser: .venv/.torch ## Measure the analyser against ultralytics' own predict (needs FRAMEBATCH_VIDEOS, FRAMEBATCH_MODELS)
+	@$(BIN)/python -m bench.analyser
 
 lock: .venv/.python ## Pin the newest versions that pyproject.toml allows in constraints.txt
 	@$(BIN)/python tools/lock.py

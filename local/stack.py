@@ -51,6 +51,7 @@ class Stack:
     database_url: str
     aws_environment: Mapping[str, str]
     account: aws.Account
+    job_environment: Mapping[str, str]
 
     def keep_alive(self) -> None:
         """Starts again what ended. Raises ServiceFailed."""
@@ -121,10 +122,11 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
         password, api_key = first_user(folder, base | backend)
 
         batch.wait_until(lambda: _answers(f"{batch_url}/"))
+        job_environment = _job_environment(settings, aws_environment)
         job_definition = aws.create_batch(
             session,
             batch_url,
-            environment=_job_environment(settings, aws_environment),
+            environment=job_environment,
             account=account,
             vcpus=settings.job_vcpus,
         )
@@ -154,6 +156,7 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
             database_url=database_url,
             aws_environment=aws_environment,
             account=account,
+            job_environment=job_environment,
         )
 
 
