@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -36,7 +37,7 @@ def main() -> int:
     stop_on_signals()
     try:
         return _run(console, arguments.video, arguments.model, arguments.port)
-    except (StackError, RequestRefused, TimeoutError) as exc:
+    except (StackError, RequestRefused, TimeoutError, httpx.HTTPError) as exc:
         console.print(str(exc), style="red", markup=False)
         return 1
     except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """What a program of a user does with the REST API: upload, ask, wait."""
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,11 @@ from typing import Any
 
 import httpx
 
-TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
+from contract.statuses import TERMINAL
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.2
 
 
 class RequestRefused(Exception):
@@ -60,16 +65,26 @@ class Client:
         return self._call("GET", f"/api/analyses/{analysis_id}")
 
     def wait(self, analysis_id: str, seen: Callable[[dict[str, Any]], None], seconds: float) -> dict[str, Any]:
-        """Polls until the analysis is terminal and gives its last state. Raises TimeoutError."""
+        """Polls until the analysis is terminal and gives its last state. Raises TimeoutError.
+
+        A server that is away for a while is waited for.
+        """
         deadline = time.monotonic() + seconds
-        while True:
-            state = self.analysis(analysis_id)
-            seen(state)
-            if state["status"] in TERMINAL:
-                return state
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"analysis {analysis_id} is still {state['status']} after {seconds:.0f} s")
-            time.sleep(0.2)
+        state: dict[str, Any] | None = None
+        while time.monotonic() < deadline:
+            try:
+                state = self.analysis(analysis_id)
+            except httpx.TransportError as exc:
+                logger.info("the server is away: %s", exc)
+            except RequestRefused as refusal:
+                if refusal.problem.get("status") != httpx.codes.SERVICE_UNAVAILABLE:
+                    raise
+            if state is not None:
+                seen(state)
+                if state["status"] in TERMINAL:
+                    return state
+            time.sleep(_POLL_SECONDS)
+        raise TimeoutError(f"analysis {analysis_id} is not over after {seconds:.0f} s")
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         response = self._http.request(method, path, json=body)

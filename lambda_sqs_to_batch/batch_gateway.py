@@ -24,8 +24,10 @@ class BatchGateway:
     def existing_job(self, *, queue: str, name: str) -> str | None:
         """Id of a job of this name in any state, also a finished one, or None.
 
-        The same request never means a second job; AWS Batch keeps finished jobs for at least seven days, longer
-        than SQS can redeliver. Raises SubmissionPostponed or SubmissionRefused.
+        Two deliveries at the same moment may both find none, and AWS Batch forgets finished jobs after a week; the
+        job's claim is what keeps a second job from doing anything.
+
+        Raises SubmissionPostponed or SubmissionRefused.
         """
         try:
             pages = self._client.get_paginator("list_jobs").paginate(

@@ -40,11 +40,11 @@ def submit_all(
         try:
             _submit(record["body"], settings, batch)
         except MessageInvalid as exc:
-            _log("request unreadable", message_id=record["messageId"], fault=str(exc))
+            _log("request unreadable", logging.ERROR, message_id=record["messageId"], fault=str(exc))
         except SubmissionRefused as exc:
-            _log("submission refused", message_id=record["messageId"], fault=str(exc))
+            _log("submission refused", logging.ERROR, message_id=record["messageId"], fault=str(exc))
         except SubmissionPostponed as exc:
-            _log("submission postponed", message_id=record["messageId"], fault=str(exc))
+            _log("submission postponed", logging.WARNING, message_id=record["messageId"], fault=str(exc))
         except Exception:
             # A fault of ours that one record brings out must not carry its neighbours to the dead-letter queue.
             logger.exception("unexpected fault, message_id=%s", record["messageId"])
@@ -65,6 +65,6 @@ def _submit(body: str, settings: Settings, batch: BatchGateway) -> None:
     _log("job submitted", job_id=job_id, **identity)
 
 
-def _log(event: str, **fields: str) -> None:
+def _log(event: str, level: int = logging.INFO, **fields: str) -> None:
     """One JSON line per event, for CloudWatch Logs Insights."""
-    logger.info(json.dumps({"event": event, **fields}))
+    logger.log(level, json.dumps({"event": event, **fields}))

@@ -13,6 +13,8 @@ from local.runtime import REPOSITORY
 
 USER = "demo"
 
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "XDG_RUNTIME_DIR")
+
 
 def backend_environment(
     folder: Path, *, database_url: str, account: aws.Account, manifest_path: Path
@@ -42,10 +44,8 @@ def first_user(folder: Path, environment: Mapping[str, str]) -> tuple[str, str]:
 
 
 def base_environment() -> dict[str, str]:
-    """This process's environment without anything that could lead to a real AWS account or to foreign modules."""
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DJANGO_", "PYTHON"))
-    }
+    """What every program needs, and nothing that could lead to a real AWS account, a proxy or foreign modules."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return inherited | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
 
 

@@ -91,8 +91,11 @@ def _format(root: Path, entry: Path, *others: Path) -> ModelFormat:
 def _metadata(path: Path) -> dict[str, Any]:
     import yaml
 
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    missing = {"task", "names", "imgsz", "stride"} - set(document)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as exc:
+        raise ModelUnusable(f"{path} is not YAML.") from exc
+    missing = {"task", "names", "imgsz", "stride"} - set(document if isinstance(document, dict) else ())
     if missing:
         raise ModelUnusable(f"{path} lacks {', '.join(sorted(missing))}.")
     return dict(document)

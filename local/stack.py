@@ -10,6 +10,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
 from contract.manifest import ModelEntry
 from local import aws
 from local.backend import backend_environment, base_environment, first_user, migrate
@@ -64,6 +67,7 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
     """Raises StackError, PortInUse and AlreadyRunning among them, with a sentence for the terminal."""
     folder = settings.folder
     folder.mkdir(parents=True, exist_ok=True)
+    _go_past_proxies()
     with ExitStack() as cleanup:
         cleanup.enter_context(only_one(folder / STATE, settings.port))
         require_free(settings.port)
@@ -100,7 +104,7 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
             max_receives=settings.max_receives,
         )
         aws.restore_media(session, aws_url, folder / "media")
-        cleanup.callback(aws.save_media, session, aws_url, folder / "media")
+        cleanup.callback(_save_media, session, aws_url, folder / "media", say)
 
         say("starting AWS Batch")
         batch = serve(
@@ -160,6 +164,14 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
         )
 
 
+def _save_media(session: boto3.Session, aws_url: str, folder: Path, say: Callable[[str], None]) -> None:
+    """Where S3 has died, that is why the stack stops, and its own word must not be lost under this one."""
+    try:
+        aws.save_media(session, aws_url, folder)
+    except (BotoCoreError, ClientError) as exc:
+        say(f"what was uploaded since the start is not kept: {exc}")
+
+
 def _manifest_path(settings: StackSettings) -> Path:
     return settings.folder / "opt" / "runtime" / "manifest.json"
 
@@ -180,6 +192,9 @@ def _write_manifest(settings: StackSettings, say: Callable[[str], None]) -> Mode
             say(f"left out: {exc}")
         else:
             entries[entry.name] = entry
+    if own is not None:
+        # Another file of the same name may have been added before; the one that was asked for now counts.
+        entries[own.name] = own
     write_manifest(_manifest_path(settings), tuple(entries.values()))
     return own
 
@@ -206,6 +221,12 @@ def _job_environment(settings: StackSettings, aws_environment: Mapping[str, str]
         "SCRATCH_DIR": str(scratch),
         **settings.job_environment,
     }
+
+
+def _go_past_proxies() -> None:
+    """Everything is on loopback; a proxy for the world outside has no part in it."""
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), HOST, "localhost")))
 
 
 def _answers(url: str) -> bool:

@@ -39,6 +39,8 @@ def test_an_openvino_export_becomes_an_entry_with_the_hash_of_every_file(export,
         pytest.param(
             lambda folder: (folder / "metadata.yaml").write_text("task: detect"), "lacks", id="half of it"
         ),
+        pytest.param(lambda folder: (folder / "metadata.yaml").write_text(""), "lacks", id="nothing in it"),
+        pytest.param(lambda folder: (folder / "metadata.yaml").write_text("{"), "not YAML", id="no YAML"),
         pytest.param(lambda folder: (folder / "colours.bin").unlink(), "no OpenVINO network", id="no weights"),
     ],
 )
