@@ -27,8 +27,9 @@ class NewApiKey:
 def create_api_key(*, user: User, name: str) -> NewApiKey:
     prefix = secrets.token_hex(6)
     key = f"fb_{prefix}_{secrets.token_urlsafe(32)}"
-    row = ApiKey.objects.create(user=user, name=name, prefix=prefix, digest=_digest(key))
-    row.refresh_from_db()
+    with transaction.atomic():
+        row = ApiKey.objects.create(user=user, name=name, prefix=prefix, digest=_digest(key))
+        row.refresh_from_db()
     return NewApiKey(row=row, key=key)
 
 

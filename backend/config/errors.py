@@ -16,7 +16,7 @@ _PAGES = {
     HTTPStatus.INTERNAL_SERVER_ERROR: ("Something went wrong on our side", "The failure has been recorded."),
     HTTPStatus.SERVICE_UNAVAILABLE: (
         "Sorry, we cannot be reached properly right now",
-        "Nothing is lost. Please try again in a few seconds.",
+        "What was stored stays stored. Please try again in a few seconds.",
     ),
 }
 

@@ -40,14 +40,13 @@ def _apply(message: ReceivedMessage) -> bool:
     """False leaves the message in the queue."""
     try:
         event = JobEvent.from_json(message.body)
+        if event is None:
+            logger.info("event is none of ours", extra={"message_id": message.message_id})
+        else:
+            follow_job(event=event)
     except JobEventInvalid as exc:
         logger.error("job event not readable", extra={"message_id": message.message_id, "fault": str(exc)})
         return False
-    if event is None:
-        logger.info("event is none of ours", extra={"message_id": message.message_id})
-        return True
-    try:
-        follow_job(event=event)
     except DATABASE_AWAY:
         raise  # the whole batch has to wait
     except Exception:  # a fault that only this event meets must not hold up its neighbours

@@ -36,7 +36,6 @@ class VideoNotFound(RequestRefused):
 class VideoNotUploaded(RequestRefused):
     """The video's upload is not finished."""
 
-    status = 409
     code = "video_not_uploaded"
 
     def __init__(self) -> None:
@@ -46,7 +45,6 @@ class VideoNotUploaded(RequestRefused):
 class UploadMissing(RequestRefused):
     """The file has not been uploaded."""
 
-    status = 409
     code = "upload_missing"
 
     def __init__(self) -> None:
@@ -56,7 +54,6 @@ class UploadMissing(RequestRefused):
 class UploadIncomplete(RequestRefused):
     """The uploaded file is not of the declared size."""
 
-    status = 409
     code = "upload_incomplete"
 
     def __init__(self, *, declared: int, stored: int) -> None:

@@ -8,7 +8,7 @@ from django.db.models.functions import Coalesce, Now
 
 from backend.videos.job_events import Close, Ignore, JobEvent, Known, verdict
 from backend.videos.models import Analysis, AnalysisEvent
-from contract.errors import FAILURES
+from contract.errors import FAILURES, ErrorCode
 from contract.statuses import AnalysisStatus, may_become
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def _note(analysis: Analysis, event: JobEvent) -> None:
     _write(analysis, event, changes, {})
 
 
-def _close(analysis: Analysis, event: JobEvent, code: Any) -> None:
+def _close(analysis: Analysis, event: JobEvent, code: ErrorCode) -> None:
     failure = FAILURES[code]
     changes = {
         **_batch_columns(event),

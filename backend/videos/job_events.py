@@ -48,6 +48,8 @@ class JobEvent:
             event = json.loads(text)
         except ValueError as exc:
             raise JobEventInvalid("not JSON") from exc
+        except RecursionError as exc:
+            raise JobEventInvalid("nested too deeply") from exc
         if not isinstance(event, dict) or not isinstance(event.get("detail-type"), str):
             raise JobEventInvalid("not an EventBridge event")
         if event["detail-type"] != DETAIL_TYPE or event.get("source") != SOURCE:

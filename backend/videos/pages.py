@@ -26,7 +26,7 @@ ANALYSES_SHOWN = 3
 HISTORY_SHOWN = 100
 STAGES = (
     "fetch",
-    "load",
+    "model",
     "decode",
     "preprocess",
     "detect",
@@ -34,7 +34,7 @@ STAGES = (
     "track",
     "store",
     "thumbnails",
-    "finish",
+    "total",
 )
 
 

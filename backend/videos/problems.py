@@ -20,6 +20,11 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 DATABASE_AWAY = (OperationalError, InterfaceError)
+# Whoever loses the connection while committing does not learn whether the commit went through.
+_DATABASE_AWAY_SENTENCE = (
+    "The database cannot be reached right now. A change that was asked for may or may not have been made; "
+    "please look before asking for it again."
+)
 
 _SENTENCES = {
     HTTPStatus.NOT_FOUND: "There is nothing here.",
@@ -58,7 +63,7 @@ def plain_problem(status: HTTPStatus) -> HttpResponse:
 def unavailable(exc: Exception) -> HttpResponse | None:
     """503 when the cause is that something we depend on is away, else None."""
     if isinstance(exc, DATABASE_AWAY):
-        code, detail = "database_unavailable", "The database cannot be reached right now; nothing was changed."
+        code, detail = "database_unavailable", _DATABASE_AWAY_SENTENCE
     elif isinstance(exc, StorageUnavailable):
         code, detail = "storage_unavailable", "The video storage cannot be reached right now; please try again."
     elif isinstance(exc, QueueUnavailable):

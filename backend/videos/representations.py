@@ -5,7 +5,7 @@ from typing import Any
 from django.urls import reverse
 
 from backend.videos.models import Analysis, AnalysisEvent, Video
-from backend.videos.wording import waiting_reason
+from backend.videos.wording import status_sentence, waiting_reason
 from contract.statuses import TERMINAL, AnalysisStatus
 
 
@@ -35,6 +35,7 @@ def analysis_document(analysis: Analysis) -> dict[str, Any]:
         "options": analysis.options,
         "plan": analysis.plan,
         "status": analysis.status,
+        "status_sentence": status_sentence(analysis),
         "stage": analysis.stage,
         "frames_done": analysis.frames_done,
         "frames_total": analysis.frames_total,

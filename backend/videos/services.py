@@ -43,8 +43,9 @@ def start_upload(*, owner: User, filename: str, size_bytes: int, content_type: s
     upload = media_bucket().presigned_upload(
         key=video.key, size_bytes=size_bytes, content_type=content_type, seconds=settings.UPLOAD_URL_SECONDS
     )
-    video.save(force_insert=True)
-    video.refresh_from_db(fields=["created_at"])
+    with transaction.atomic():  # read before the commit: what fails after it has failed and yet been done
+        video.save(force_insert=True)
+        video.refresh_from_db(fields=["created_at"])
     logger.info("upload started", extra={"video_id": video.pk, "user_id": owner.pk, "bytes": size_bytes})
     return StartedUpload(video=video, upload=upload)
 
@@ -62,12 +63,13 @@ def finish_upload(*, owner: User, video_id: uuid.UUID) -> Video:
         raise UploadMissing
     if stored != video.size_bytes:
         raise UploadIncomplete(declared=video.size_bytes, stored=stored)
-    changed = Video.objects.filter(pk=video.pk, status=UploadStatus.UPLOADING.value).update(
-        status=UploadStatus.UPLOADED.value, uploaded_at=Now()
-    )
+    with transaction.atomic():
+        changed = Video.objects.filter(pk=video.pk, status=UploadStatus.UPLOADING.value).update(
+            status=UploadStatus.UPLOADED.value, uploaded_at=Now()
+        )
+        video.refresh_from_db()
     if changed:
         logger.info("upload finished", extra={"video_id": video.pk, "user_id": owner.pk})
-    video.refresh_from_db()
     return video
 
 
@@ -103,7 +105,7 @@ def request_analysis(
         analysis.save(force_insert=True)
         AnalysisEvent.objects.create(analysis=analysis, status=AnalysisStatus.QUEUED.value, source="backend")
         OutboxMessage.objects.create(analysis=analysis, body=message)
-    analysis.refresh_from_db()
+        analysis.refresh_from_db()
     logger.info("analysis queued", extra={"analysis_id": analysis.pk, "video_id": video.pk, "user_id": owner.pk})
     return analysis
 

@@ -41,13 +41,15 @@ def waiting_reason(analysis: Analysis) -> str | None:
         return "The request is on its way to the compute service."
     retried = analysis.batch_attempts > 0
     if analysis.status == AnalysisStatus.RUNNING and retried and analysis.batch_state in ("RUNNABLE", "STARTING"):
-        return "The machine was taken away; the analysis goes on where it was as soon as another one is ready."
+        return "The last attempt stopped early; another one is on its way and goes on where that one was."
     if analysis.status != AnalysisStatus.SUBMITTED:
         return None
     match analysis.batch_state:
         case "RUNNABLE":
             blocked = (text for start, text in _BLOCKED.items() if analysis.batch_reason.startswith(start))
-            return next(blocked, "Waiting for another machine." if retried else "Waiting for a free machine.")
+            return next(
+                blocked, "Waiting for a machine to try again." if retried else "Waiting for a free machine."
+            )
         case "STARTING":
             return "A machine was found and is being prepared."
         case "RUNNING":

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
 from rest_framework.test import APIClient
 
 from backend.accounts.models import User
@@ -130,7 +130,7 @@ def test_foreign_video_looks_like_an_unknown_one(api: APIClient, stranger: User)
 
 def test_video_that_is_not_uploaded_queues_nothing(api: APIClient, owner: User):
     answer = request(api, video=str(make_video(owner, uploaded=False).pk))
-    assert answer.status_code == 409
+    assert answer.status_code == 400
     assert answer.json()["code"] == "video_not_uploaded"
     assert answer.json()["errors"]["video"]
     assert nothing_is_queued()
@@ -153,6 +153,22 @@ def test_analysis_and_message_commit_together_or_not_at_all(owner: User, monkeyp
     monkeypatch.setattr(OutboxMessage.objects, "create", fails)
     with pytest.raises(DatabaseError):
         services.request_analysis(owner=owner, video_id=video.pk, model=None, options={})
+    assert nothing_is_queued()
+
+
+def test_database_lost_at_the_last_moment_queues_nothing(
+    api: APIClient, owner: User, monkeypatch: pytest.MonkeyPatch
+):
+    """Nothing is asked of the database after the commit: a client told of a failure asks again, and pays twice."""
+    video = make_video(owner)
+
+    def fails(*args: Any, **kwargs: Any) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(Analysis, "refresh_from_db", fails)
+    answer = request(api, video=str(video.pk))
+    assert answer.status_code == 503
+    assert "may or may not have been made" in answer.json()["detail"]
     assert nothing_is_queued()
 
 
@@ -234,7 +250,7 @@ def test_failure_has_a_code_a_sentence_and_says_whether_to_retry(api: APIClient,
         pytest.param({"status": "submitted", "batch_state": "RUNNING"}, "about to start", id="container starts"),
         pytest.param(
             {"status": "running", "batch_state": "RUNNABLE", "batch_attempts": 1},
-            "taken away",
+            "stopped early",
             id="waiting for the next attempt",
         ),
         pytest.param({"status": "running", "batch_state": "RUNNING"}, None, id="running"),
@@ -246,6 +262,21 @@ def test_waiting_reason_is_in_plain_words(api: APIClient, owner: User, columns: 
     analysis = make_analysis(owner, **columns)
     reason = api.get(f"/api/analyses/{analysis.pk}").json()["waiting_reason"]
     assert reason is None if words is None else words in reason
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        pytest.param({"status": "submitted"}, "Waiting for a machine", id="submitted"),
+        pytest.param({"status": "running", "stage": "analysing"}, "Analysing the frames", id="stage"),
+        pytest.param({"status": "running"}, "Running", id="no stage yet"),
+        pytest.param({"status": "failed", "stage": "analysing"}, "Failed", id="over"),
+    ],
+)
+def test_status_sentence_is_that_of_the_page(api: APIClient, owner: User, columns: Any, sentence: str):
+    """The page that polls shows it as it comes."""
+    analysis = make_analysis(owner, **columns)
+    assert api.get(f"/api/analyses/{analysis.pk}").json()["status_sentence"] == sentence
 
 
 def test_analyses_are_listed_newest_first_and_by_video(api: APIClient, owner: User):

@@ -87,15 +87,43 @@ def test_what_is_over_stays_as_it_is(owner: User, status: str):
     assert not analysis.events.exists()
 
 
-def test_neighbours_of_a_malformed_event_go_through(owner: User, job_events_queue: Queue, sqs_client: Any):
+@pytest.mark.parametrize(
+    "poison",
+    [
+        pytest.param("gibberish", id="not JSON"),
+        pytest.param("[" * 100_000, id="nested too deeply"),
+    ],
+)
+def test_neighbours_of_a_malformed_event_go_through(
+    owner: User, job_events_queue: Queue, sqs_client: Any, poison: str
+):
     """It stays, and the queue's redrive rule takes it to the dead-letter queue."""
     sqs_client.set_queue_attributes(QueueUrl=job_events_queue.url, Attributes={"VisibilityTimeout": "0"})
     first, second = make_analysis(owner), make_analysis(owner)
-    job_events_queue.send(job_event(first.pk, "SUBMITTED"), "gibberish", job_event(second.pk, "SUBMITTED"))
+    job_events_queue.send(job_event(first.pk, "SUBMITTED"), poison, job_event(second.pk, "SUBMITTED"))
     consume_all(job_events_queue)
     assert set(Analysis.objects.values_list("status", flat=True)) == {"submitted"}
     dead = sqs_client.receive_message(QueueUrl=job_events_queue.dead_letter_url)["Messages"]
-    assert [message["Body"] for message in dead] == ["gibberish"]
+    assert [message["Body"] for message in dead] == [poison]
+
+
+def test_fault_of_the_reader_does_not_hold_up_the_neighbours(
+    owner: User, job_events_queue: Queue, monkeypatch: pytest.MonkeyPatch
+):
+    """Whatever an event does to the reader, its neighbours are applied and do not come again."""
+    read = JobEvent.from_json
+    first, second = make_analysis(owner), make_analysis(owner)
+
+    def fails_for_poison(text: str) -> JobEvent | None:
+        if text == "poison":
+            raise MemoryError
+        return read(text)
+
+    monkeypatch.setattr(JobEvent, "from_json", fails_for_poison)
+    job_events_queue.send(job_event(first.pk, "SUBMITTED"), "poison", job_event(second.pk, "SUBMITTED"))
+    consume_once(JobEventsQueue(job_events_queue.url, wait_seconds=0))
+    assert set(Analysis.objects.values_list("status", flat=True)) == {"submitted"}
+    assert job_events_queue.counts() == (0, 1)
 
 
 def test_events_of_others_are_deleted(owner: User, job_events_queue: Queue):

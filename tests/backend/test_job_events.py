@@ -52,6 +52,7 @@ def test_event_is_read():
     [
         pytest.param("", id="empty"),
         pytest.param("{", id="not JSON"),
+        pytest.param("[" * 100_000, id="nested too deeply"),
         pytest.param("[]", id="a list"),
         pytest.param("{}", id="no detail-type"),
         pytest.param(job_event(ANALYSIS, "RUNNING", detail=None), id="no detail"),

@@ -92,7 +92,7 @@ def test_stopped_database_is_503_and_requests_are_served_again_afterwards(runnin
             assert_sorry(answer)
         assert alive.json() == {"status": "alive"}
         assert page.status_code == 503
-        assert "Nothing is lost" in page.text
+        assert "What was stored stays stored" in page.text
     finally:
         running.database.restore()
     assert back_again(running) < PATIENCE_SECONDS

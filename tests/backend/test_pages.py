@@ -103,6 +103,18 @@ def test_finished_analysis_shows_its_result(browser: Client, owner: User, media:
     assert 'alt="Frame 10 with the detected boxes"' in page
 
 
+def test_seconds_are_listed_in_the_order_of_the_work(browser: Client, owner: User):
+    """The job's keys, spelt out: the backend does not import the job, and the page shows them as they are."""
+    stages = [
+        *("fetch", "model", "decode", "preprocess", "detect", "postprocess", "track", "store", "thumbnails"),
+        "total",
+    ]
+    seconds = dict.fromkeys(reversed(stages), 1.25)
+    analysis = make_analysis(owner, status="succeeded", summary=SUMMARY, stage_seconds=seconds)
+    page = text(browser, f"/analyses/{analysis.pk}")
+    assert re.findall(r'<tr><th scope="row">(\w+)</th><td class="number">1\.25</td>', page) == stages
+
+
 def test_failed_analysis_says_why_and_whether_to_try_again(browser: Client, owner: User):
     lost = make_analysis(
         owner, status="failed", error_code="job_lost", error_message="It stopped.", error_retryable=True

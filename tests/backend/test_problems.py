@@ -131,4 +131,4 @@ def test_page_is_answered_with_a_page(owner: User, monkeypatch: pytest.MonkeyPat
     assert answer.status_code == 503
     assert int(answer["Retry-After"]) > 0
     assert answer["Content-Type"].startswith("text/html")
-    assert "Nothing is lost" in answer.content.decode()
+    assert "What was stored stays stored" in answer.content.decode()

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from django.db import OperationalError
 from rest_framework.test import APIClient
 
 from backend.accounts.models import User
@@ -45,6 +46,19 @@ def test_upload_goes_through_the_presigned_url_and_is_then_finished(
     assert "upload" not in finished.json()
 
 
+def test_database_lost_at_the_last_moment_leaves_no_video(
+    api: APIClient, media: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Nothing is asked of the database after the commit."""
+
+    def fails(*args: Any, **kwargs: Any) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(Video, "refresh_from_db", fails)
+    assert start(api).status_code == 503
+    assert not Video.objects.exists()
+
+
 def test_url_is_signed_for_the_declared_size_and_type(api: APIClient, media: str):
     """S3 then refuses a larger file; the size limit would otherwise be a promise nobody keeps."""
     url = httpx.URL(start(api, size_bytes=7).json()["upload"]["url"])
@@ -73,7 +87,7 @@ def test_empty_file_is_accepted(api: APIClient, owner: User, media: str, s3_clie
 def test_finishing_without_a_file_is_refused(api: APIClient, media: str):
     video = start(api).json()
     answer = api.post(f"/api/videos/{video['id']}/finish")
-    assert answer.status_code == 409
+    assert answer.status_code == 400
     assert answer.json()["code"] == "upload_missing"
     assert answer.json()["errors"]["video"]
     assert Video.objects.get().status == "uploading"
@@ -83,7 +97,7 @@ def test_finishing_a_file_of_another_size_is_refused(api: APIClient, owner: User
     video = start(api, size_bytes=5).json()
     s3_client.put_object(Bucket=media, Key=upload_key(owner.pk, UUID(video["id"])), Body=b"123")
     answer = api.post(f"/api/videos/{video['id']}/finish")
-    assert answer.status_code == 409
+    assert answer.status_code == 400
     assert answer.json()["code"] == "upload_incomplete"
     assert answer.json()["errors"] == {"size_bytes": ["5 bytes were declared, 3 bytes were uploaded."]}
     assert Video.objects.get().status == "uploading"

@@ -3,17 +3,6 @@
 import { ask, Problem, show } from "./api.js";
 
 const OVER = ["succeeded", "failed", "cancelled"];
-const STAGES = {
-  starting: "Loading the model",
-  fetching: "Fetching the video",
-  analysing: "Analysing the frames",
-  finishing: "Putting the results together",
-};
-const SENTENCES = {
-  queued: "Waiting to be handed to the compute service",
-  submitted: "Waiting for a machine",
-  running: "Running",
-};
 
 const element = document.getElementById("analysis");
 const status = document.getElementById("status");
@@ -49,7 +38,7 @@ async function poll() {
 }
 
 function draw(analysis) {
-  const sentence = STAGES[analysis.stage] || SENTENCES[analysis.status];
+  const sentence = analysis.status_sentence;
   // Only changes are written, so that a screen reader is not told the same thing every second.
   if (status.textContent !== sentence) status.textContent = sentence;
   status.className = `badge ${analysis.status}`;
