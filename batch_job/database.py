@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from batch_job.errors import DatabaseUnavailable
+from batch_job.errors import DatabaseUnavailable, SettingsInvalid
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,8 @@ class Database:
         """Commits what `work` did and returns its result; rolls back and raises whatever it raises.
 
         `work` may run several times: its second argument says that an earlier try may have been committed although
-        the answer was lost. Raises DatabaseUnavailable when the database stays away.
+        the answer was lost. Raises DatabaseUnavailable when the database stays away, and SettingsInvalid where the
+        URL is none.
         """
         deadline = time.monotonic() + self._patience_seconds
         pause = _FIRST_PAUSE_SECONDS
@@ -75,5 +76,5 @@ class Database:
                 )
             except psycopg.ProgrammingError:
                 # From nothing, because libpq's message quotes the URL with its password.
-                raise DatabaseUnavailable("DATABASE_URL is not understood") from None
+                raise SettingsInvalid("DATABASE_URL is not understood") from None
         return self._connection

@@ -33,7 +33,7 @@ _STOP_WITHIN_SECONDS = 15.0  # 20 are promised; Spot gives 120, and Batch 30 whe
 def main(environ: Mapping[str, str]) -> int:
     """One attempt at one analysis. Returns the exit code; AWS Batch's retry rules read it."""
     identity = Identity.from_environ(environ)
-    logs.configure(
+    logs.configure(  # before the settings are read, whose faults are logged
         level=environ.get("LOG_LEVEL", ""),
         analysis_id=str(identity.request.analysis_id) if identity else "unknown",
     )
@@ -124,7 +124,7 @@ def _analyse(
     watch = Stopwatch()
     request = settings.identity.request
     path = folder / "video"
-    with closing(MediaBucket(settings.media_bucket, halt=stop.check)) as bucket:
+    with closing(MediaBucket(settings.media_bucket, halt=stop.check, pause=stop.pause)) as bucket:
         claim.enter(Stage.FETCHING)
         with watch.timing("fetch"):
             bucket.fetch(request.video_key, path)
@@ -182,6 +182,9 @@ def _failed(error: AnalysisError, claim: "Claim") -> int:
     )
     if error.retryable and claim.token.attempt < ATTEMPTS:
         return EXIT_TRY_AGAIN
+    if isinstance(error, Interrupted):
+        # Spot, the time limit or TerminateJob? Only AWS Batch knows, and its event closes the analysis.
+        return EXIT_TRY_AGAIN
     try:
         if not claim.taken:
             claim.take()
@@ -189,9 +192,10 @@ def _failed(error: AnalysisError, claim: "Claim") -> int:
     except ClaimLost as exc:
         logger.info("nothing to do", extra={"state": str(exc)})
         return EXIT_DONE
-    except AnalysisError as exc:  # the database is away, or we are asked to stop: another attempt may tell
+    except AnalysisError as exc:
         logger.warning("the failure could not be stored", extra={"error": str(exc)})
-        return EXIT_TRY_AGAIN
+        if exc.retryable:  # the database is away, or we are asked to stop: another attempt may tell
+            return EXIT_TRY_AGAIN
     except Exception:  # the first failure must not be hidden by this one
         logger.exception("the failure could not be stored")
     return EXIT_GIVE_UP

@@ -1,5 +1,6 @@
 """Objects in S3: the video comes, pictures go."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,15 +17,23 @@ if TYPE_CHECKING:
 
 _PART_BYTES = 1 << 20
 _BREAKS_IN_A_ROW = 5
+_FIRST_PAUSE_SECONDS = 1.0
 
 
 class MediaBucket:
     """The bucket that holds uploads and what is made of them."""
 
-    def __init__(self, bucket: str, *, halt: Callable[[], None] = lambda: None) -> None:
-        """`halt` is called between the parts of a transfer and may raise."""
+    def __init__(
+        self,
+        bucket: str,
+        *,
+        halt: Callable[[], None] = lambda: None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`halt` is called between the parts of a transfer, and `pause` waits so many seconds; both may raise."""
         self._bucket = bucket
         self._halt = halt
+        self._pause = pause
         config = Config(retries={"mode": "standard", "total_max_attempts": 6}, connect_timeout=10, read_timeout=30)
         self._client: S3Client = boto3.client("s3", config=config)
 
@@ -53,6 +62,7 @@ class MediaBucket:
                     breaks = 1 if file.tell() > start else breaks + 1
                     if breaks == _BREAKS_IN_A_ROW:
                         raise StorageUnavailable(type(exc).__name__) from exc
+                self._pause(_FIRST_PAUSE_SECONDS * 2 ** (breaks - 1))
 
     def put_jpeg(self, key: str, jpeg: bytes) -> None:
         """Raises StorageUnavailable."""

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch_job.errors import ModelUnknown, ModelUntrusted, OptionUnsuitable, RuntimeMismatch
+from batch_job.settings import ENGINES
 from contract.manifest import ManifestInvalid, ModelEntry, RuntimeManifest
 from contract.manifest import RuntimeMismatch as AbiMismatch
 from contract.options import AnalysisOptions
-
-_PREFERRED = ("openvino", "torch")  # on a CPU; an engine opens the format of its own name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +49,7 @@ def trusted_model(
             f"model {name} is made for the task {model.task}, and only detect is supported so far"
         )
     wanted = _class_ids(model, options.classes)
-    offered = [each for each in _PREFERRED if each in manifest.engines and each in model.formats]
+    offered = [each for each in ENGINES if each in manifest.engines and each in model.formats]
     chosen = engine if engine is not None else next(iter(offered), None)
     if chosen not in offered:
         raise RuntimeMismatch(

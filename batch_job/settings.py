@@ -1,16 +1,16 @@
 """The environment, read once. All faults are reported in one sentence, which repeats no value."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from batch_job.errors import SettingsInvalid
-from batch_job.logs import LEVELS
-from contract.jobs import REQUEST_VARIABLE
+from contract.jobs import REQUEST_VARIABLE, SCRATCH_FOLDER
 from contract.messages import AnalysisRequest, MessageInvalid
 
-ENGINES = ("openvino", "torch")  # in the order in which they are preferred on a CPU
+ENGINES = ("openvino", "torch")  # as preferred on a CPU; each opens the model format of its name
 PRECISIONS = ("f32", "native")
 
 
@@ -50,22 +50,22 @@ class Settings:
     engine: str | None  # None: the first of ENGINES that both the machine and the model offer
     precision: str  # of OpenVINO; "native" may be bfloat16: faster on CPUs that have it, and less exact
     chunk_frames: int
-    log_level: str
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """Raises SettingsInvalid, naming every fault at once."""
         reader = _Reader(environ)
         identity = Identity._read(reader)
-        scratch_dir = Path(environ.get("SCRATCH_DIR") or "/tmp")
+        scratch_dir = Path(environ.get("SCRATCH_DIR") or SCRATCH_FOLDER)
         media_bucket = reader.text("MEDIA_BUCKET")
         engine = reader.choice("ENGINE", ENGINES)
         precision = reader.choice("PRECISION", PRECISIONS)
         # At 60 frames per second a user sees progress every two seconds, and a kill costs no more than that.
         chunk_frames = reader.number("CHUNK_FRAMES", default=128, lowest=1)
-        log_level = reader.choice("LOG_LEVEL", LEVELS)
         if not scratch_dir.is_dir():
             reader.faults.append("SCRATCH_DIR is not a folder")
+        elif not os.access(scratch_dir, os.W_OK | os.X_OK):
+            reader.faults.append("SCRATCH_DIR cannot be written to")
         if identity is None or reader.faults:
             raise SettingsInvalid("; ".join(reader.faults))
         return cls(
@@ -76,7 +76,6 @@ class Settings:
             engine=engine,
             precision=precision or "f32",
             chunk_frames=chunk_frames,
-            log_level=log_level or "INFO",
         )
 
 

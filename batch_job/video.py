@@ -6,18 +6,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Self, cast
 
-import av
 import av.error
 import numpy as np
-from av.container import InputContainer
 from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from batch_job.errors import VideoEmpty, VideoUnreadable, VideoWithoutFrames
+from batch_job.container import best_video_stream, open_container
+from batch_job.errors import VideoEmpty, VideoWithoutFrames
 from batch_job.orientation import Orientation
 from batch_job.sampling import choice_for, expected_frames
 from batch_job.tally import DecodeTally
@@ -25,14 +23,7 @@ from batch_job.values import Frame, Image
 from contract.options import AnalysisOptions
 from contract.results import DecodeReport
 
-# Containers that carry their own pictures. Playlists and the like (hls, dash, concat, image sequences, ...) are
-# left out: they make the decoder open other files and addresses.
-FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,asf,ogg,mxf,nut,dv,"
-    "rm,wtv,gif,apng,yuv4mpegpipe"
-)
 _READ_ERRORS_IN_A_ROW = 64  # a file that only yields errors must end
-_PIXELS_AT_MOST = 16384 * 8640  # beyond 16K; a header may claim anything
 _FALLBACK_STEP_US = 40_000  # between frames whose time nothing tells
 
 
@@ -44,9 +35,9 @@ class Video:
         if os.path.getsize(path) == 0:
             raise VideoEmpty
         self._path = path
-        self._container = _open(path)
+        self._container = open_container(path)
         try:
-            self._stream = _video_stream(self._container)
+            self._stream = best_video_stream(self._container)
         except BaseException:
             self._container.close()
             raise
@@ -147,6 +138,8 @@ class Video:
         ticks = int(Fraction(wanted_us, 1_000_000) / time_base)
         try:
             self._container.seek(ticks, stream=self._stream)
+        except av.error.MemoryError:
+            raise
         except av.error.FFmpegError:
             return None
         for frame in self._decoded():
@@ -158,12 +151,16 @@ class Video:
         return None
 
     def _decoded(self) -> Iterator[VideoFrame]:
+        """Raises MemoryError, which is the machine's fault: taken for damage, it would cost the frame for good."""
         for packet in self._packets():
             try:
                 frames = packet.decode()
+            except av.error.EOFError:
+                continue
+            except av.error.MemoryError:
+                raise
             except av.error.FFmpegError as exc:
-                if not isinstance(exc, av.error.EOFError):
-                    self._tally.skip(exc.strerror or "cannot be decoded")
+                self._tally.skip(exc.strerror or "cannot be decoded")
                 continue
             for frame in frames:
                 if not isinstance(frame, VideoFrame):
@@ -186,6 +183,8 @@ class Video:
                 return
             except av.error.EOFError:
                 return
+            except av.error.MemoryError:
+                raise
             except av.error.FFmpegError as exc:
                 # Demuxing ends with the error; asked again, it goes on behind the damage where there is a behind.
                 errors += 1
@@ -218,33 +217,6 @@ class Video:
 def to_microseconds(ticks: int, time_base: Fraction) -> int:
     """Exact rational arithmetic; halves go to the even neighbour."""
     return round(Fraction(ticks * time_base.numerator * 1_000_000, time_base.denominator))
-
-
-def _open(path: Path) -> InputContainer:
-    try:
-        return av.open(
-            os.fspath(path),
-            container_options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
-            metadata_errors="replace",  # a title in an unknown encoding is no reason to refuse a video
-        )
-    except (av.error.FFmpegError, ValueError) as exc:
-        raise VideoUnreadable(str(exc)) from exc
-
-
-def _video_stream(container: InputContainer) -> VideoStream:
-    """FFmpeg's choice of the best stream, which respects the default flag. Raises VideoUnreadable."""
-    stream = container.streams.best("video")
-    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
-        raise VideoUnreadable(f"{container.format.name} without a video stream")
-    context = stream.codec_context
-    if context is None or context.codec is None:
-        raise VideoUnreadable(f"{container.format.name} with a codec nobody here can decode")
-    # One thread, because with several a damaged stream may give other frames each time it is decoded, and a
-    # resumed analysis must see the frames of the first one. On a CPU the network is several times slower than one
-    # thread.
-    context.thread_count = 1
-    context.options = {"max_pixels": str(_PIXELS_AT_MOST)}
-    return stream
 
 
 def _display_matrix(frame: VideoFrame) -> Orientation:

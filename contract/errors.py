@@ -5,7 +5,6 @@ from enum import StrEnum
 
 
 class ErrorCode(StrEnum):
-    MESSAGE_INVALID = "message_invalid"
     OPTIONS_INVALID = "options_invalid"
     RUNTIME_MISMATCH = "runtime_mismatch"
     SETTINGS_INVALID = "settings_invalid"
@@ -19,7 +18,6 @@ class ErrorCode(StrEnum):
     STORAGE_UNAVAILABLE = "storage_unavailable"
     DATABASE_UNAVAILABLE = "database_unavailable"
     INTERRUPTED = "interrupted"
-    SUBMISSION_REFUSED = "submission_refused"
     JOB_LOST = "job_lost"
     JOB_TIMED_OUT = "job_timed_out"
     JOB_NEVER_STARTED = "job_never_started"
@@ -35,9 +33,6 @@ class Failure:
 
 
 FAILURES: dict[ErrorCode, Failure] = {
-    ErrorCode.MESSAGE_INVALID: Failure(
-        retryable=False, sentence="The analysis request could not be read; please ask for the analysis again."
-    ),
     ErrorCode.OPTIONS_INVALID: Failure(
         retryable=False, sentence="An option of this analysis does not fit the chosen model."
     ),
@@ -73,12 +68,7 @@ FAILURES: dict[ErrorCode, Failure] = {
     ErrorCode.INTERRUPTED: Failure(
         retryable=True, sentence="The machine was taken away before the analysis was finished."
     ),
-    ErrorCode.SUBMISSION_REFUSED: Failure(
-        retryable=False, sentence="The analysis could not be handed to the compute service; we are on it."
-    ),
-    ErrorCode.JOB_LOST: Failure(
-        retryable=True, sentence="The analysis stopped without a word, also when it was tried again."
-    ),
+    ErrorCode.JOB_LOST: Failure(retryable=True, sentence="The analysis stopped without saying why."),
     ErrorCode.JOB_TIMED_OUT: Failure(
         retryable=False, sentence="The analysis took longer than the time limit for this video."
     ),

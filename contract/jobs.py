@@ -9,6 +9,15 @@ from contract.exit_codes import EXIT_KILLED, EXIT_TRY_AGAIN
 REQUEST_VARIABLE = "ANALYSIS_REQUEST"  # the request's JSON, in the job's environment
 JOB_DEFINITION_NAME = "framebatch-analysis"
 ATTEMPTS = 3
+SCRATCH_FOLDER = "/scratch"  # the only place a job's container can write to
+
+# Name, path on the machine, path in the container, read-only. The machine image makes the folders, and gives
+# scratch to the job's user: what Docker makes itself belongs to root.
+_VOLUMES = (
+    ("runtime", "/opt/runtime", "/opt/runtime", True),
+    ("models", "/opt/models", "/opt/models", True),
+    ("scratch", "/var/lib/framebatch/scratch", SCRATCH_FOLDER, False),
+)
 
 _NAME_PREFIX = "analysis-"
 
@@ -55,7 +64,6 @@ def job_definition(
     resources = [{"type": "VCPU", "value": str(vcpus)}, {"type": "MEMORY", "value": str(memory_mib)}]
     if gpus:
         resources.append({"type": "GPU", "value": str(gpus)})
-    volumes = [(name, f"/opt/{name}") for name in ("runtime", "models")]
     return {
         "jobDefinitionName": JOB_DEFINITION_NAME,
         "type": "container",
@@ -68,9 +76,10 @@ def job_definition(
             "resourceRequirements": resources,
             "user": "1000",
             "readonlyRootFilesystem": True,
-            "volumes": [{"name": name, "host": {"sourcePath": path}} for name, path in volumes],
+            "volumes": [{"name": name, "host": {"sourcePath": source}} for name, source, _, _ in _VOLUMES],
             "mountPoints": [
-                {"sourceVolume": name, "containerPath": path, "readOnly": True} for name, path in volumes
+                {"sourceVolume": name, "containerPath": path, "readOnly": read_only}
+                for name, _, path, read_only in _VOLUMES
             ],
         },
         "retryStrategy": RETRY_STRATEGY,

@@ -77,7 +77,7 @@ class RuntimeManifest:
         """Raises ManifestInvalid, naming every fault at once; unknown fields are ignored."""
         try:
             document = json.loads(text)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise ManifestInvalid("the runtime manifest is not JSON") from exc
         if not isinstance(document, dict):
             raise ManifestInvalid("the runtime manifest is not a JSON object")
@@ -171,14 +171,17 @@ def _model_faults(model: Mapping[str, Any]) -> Iterator[str]:
     for name, form in formats.items():
         if name not in FORMATS:
             yield f"format {name} is not one of {', '.join(FORMATS)}"
-        elif (
-            not isinstance(form, dict) or not _hashes(form.get("files")) or form.get("entry") not in form["files"]
-        ):
+        elif not isinstance(form, dict) or not _hashes(form.get("files")) or not _has_entry(form):
             yield f"format {name} needs files with their sha256, and an entry among them"
 
 
 def _texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _has_entry(form: Mapping[str, Any]) -> bool:
+    entry = form.get("entry")
+    return isinstance(entry, str) and entry in form["files"]
 
 
 def _hashes(value: object) -> bool:

@@ -56,13 +56,13 @@ def submit_all(
 
 def _submit(body: str, settings: Settings, batch: BatchGateway) -> None:
     request = AnalysisRequest.from_json(body)
-    identity = {"analysis_id": str(request.analysis_id)}
+    analysis_id = str(request.analysis_id)
     job_id = batch.existing_job(queue=settings.job_queue, name=job_name(request.analysis_id))
     if job_id is not None:
-        _log("job exists already", job_id=job_id, **identity)
+        _log("job exists already", job_id=job_id, analysis_id=analysis_id)
         return
     job_id = batch.submit(submission_for(request, body, settings))
-    _log("job submitted", job_id=job_id, **identity)
+    _log("job submitted", job_id=job_id, analysis_id=analysis_id)
 
 
 def _log(event: str, level: int = logging.INFO, **fields: str) -> None:

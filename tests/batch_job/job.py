@@ -13,6 +13,7 @@ import psycopg
 
 from contract.messages import AnalysisRequest
 from contract.options import AnalysisOptions
+from tests.stored import rows_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,7 +75,7 @@ class Bench:
     def analysis(self, request: AnalysisRequest) -> dict[str, Any]:
         return analysis_row(self.database_url, request.analysis_id)
 
-    def rows(self, request: AnalysisRequest) -> dict[str, list[tuple[Any, ...]]]:
+    def rows(self, request: AnalysisRequest) -> dict[str, list]:
         return result_rows(self.database_url, request.analysis_id)
 
 
@@ -115,17 +116,9 @@ def analysis_row(database_url: str, analysis_id: UUID) -> dict[str, Any]:
     return row | {"events": [(event["status"], event["source"]) for event in events]}
 
 
-def result_rows(database_url: str, analysis_id: UUID) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of the results without the analysis's id: two runs gave the same if these are equal."""
-    queries = {
-        "detections": "SELECT frame_index, ordinal, pts_us, class_id, track_id, confidence, x1, y1, x2, y2"
-        " FROM videos_detection WHERE analysis_id = %s ORDER BY 1, 2",
-        "tracks": "SELECT track_id, class_id, first_frame, last_frame, first_pts_us, last_pts_us, detections,"
-        " confidence FROM videos_track WHERE analysis_id = %s ORDER BY 1",
-        "chunks": "SELECT number, first_frame, pts_us FROM videos_chunk WHERE analysis_id = %s ORDER BY 1",
-    }
+def result_rows(database_url: str, analysis_id: UUID) -> dict[str, list]:
     with psycopg.connect(database_url) as connection:
-        return {name: connection.execute(query, (analysis_id,)).fetchall() for name, query in queries.items()}
+        return rows_of(connection, str(analysis_id))
 
 
 def committed_chunks(database_url: str, analysis_id: UUID) -> int:
@@ -136,5 +129,5 @@ def committed_chunks(database_url: str, analysis_id: UUID) -> int:
     return row[0] if row else 0
 
 
-def frame_times(rows: dict[str, list[tuple[Any, ...]]]) -> Sequence[int]:
+def frame_times(rows: dict[str, list]) -> Sequence[int]:
     return [time for _, _, times in rows["chunks"] for time in times]

@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import av.error
 import cv2
 import numpy as np
 import psycopg
@@ -119,10 +120,13 @@ def committed_times(bench: Bench, request: AnalysisRequest) -> list[object]:
         return [at for (at,) in connection.execute(query, (request.analysis_id,))]
 
 
-def test_sigterm_ends_the_job_quickly_and_leaves_it_to_the_next_attempt(bench: Bench, long_march: Path) -> None:
-    """Spot takes the machine away; what is committed stays."""
+@pytest.mark.parametrize("attempt", [1, ATTEMPTS])
+def test_sigterm_ends_the_job_quickly_and_leaves_the_verdict_to_batch(
+    bench: Bench, long_march: Path, attempt: int
+) -> None:
+    """Spot, the time limit or TerminateJob: only Batch knows, and tells. What is committed stays."""
     request = bench.add_analysis(bench.upload(long_march), thumbnails=0)
-    with bench.start(request, CHUNK_FRAMES="2") as process:
+    with bench.start(request, CHUNK_FRAMES="2", AWS_BATCH_JOB_ATTEMPT=str(attempt)) as process:
         wait_for_chunks(bench, request, 3, process)
         process.terminate()
         asked = time.monotonic()
@@ -250,13 +254,22 @@ def test_an_unexpected_fault_is_told_and_logged_with_its_cause(
     assert "ZeroDivisionError: a mistake of ours" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        pytest.param("batch_job.letterbox.Letterbox.place", MemoryError(), id="ours"),
+        pytest.param("batch_job.container.av.open", av.error.MemoryError(12, "no memory"), id="FFmpeg's"),
+    ],
+)
 def test_memory_that_ran_out_is_worth_another_attempt(
-    bench: Bench, march: Path, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, march: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: Exception
 ) -> None:
-    def broken(*_: object) -> None:
-        raise MemoryError
+    """FFmpeg tells it like any damage, but the next machine may have more."""
 
-    monkeypatch.setattr("batch_job.letterbox.Letterbox.place", broken)
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(place, broken)
     request = bench.add_analysis(bench.upload(march))
     assert run_here(bench, request) == EXIT_TRY_AGAIN
     assert bench.analysis(request)["status"] == "running"
@@ -282,12 +295,13 @@ def test_a_damaged_video_gives_what_is_in_it(bench: Bench, march: Path, tmp_path
     assert report["decoded_frames"] == len(frame_times(bench.rows(request)))
 
 
-def test_a_database_url_nobody_understands_is_not_repeated_in_the_log(
+def test_a_database_url_nobody_understands_is_given_up_and_not_repeated_in_the_log(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It holds a password."""
+    """It will not be another one next time, nobody but the log can be told, and it holds a password."""
     request = bench.add_analysis("uploads/1/x")
-    assert run_here(bench, request, DATABASE_URL="postgresql://somebody:secret@[half") == EXIT_TRY_AGAIN
+    assert run_here(bench, request, DATABASE_URL="postgresql://somebody:secret@[half") == EXIT_GIVE_UP
     log = capsys.readouterr().err
-    assert "database_unavailable" in log
+    assert "settings_invalid" in log
+    assert "DATABASE_URL is not understood" in log
     assert "secret" not in log

@@ -12,8 +12,14 @@ from contract.keys import thumbnail_key
 
 
 @pytest.fixture
-def bucket(media_bucket: str) -> Iterator[MediaBucket]:
-    bucket = MediaBucket(media_bucket)
+def pauses() -> list[float]:
+    """What the bucket has waited, in seconds."""
+    return []
+
+
+@pytest.fixture
+def bucket(media_bucket: str, pauses: list[float]) -> Iterator[MediaBucket]:
+    bucket = MediaBucket(media_bucket, pause=pauses.append)
     yield bucket
     bucket.close()
 
@@ -63,9 +69,14 @@ def test_a_transfer_that_breaks_off_goes_on_where_it_stopped(
 
 
 def test_a_transfer_in_which_nothing_arrives_is_given_up(
-    bucket: MediaBucket, s3_client: Any, media_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: MediaBucket,
+    pauses: list[float],
+    s3_client: Any,
+    media_bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Trying again for ever would cost a machine."""
+    """Trying again for ever would cost a machine; trying again at once would not outlast a short outage."""
 
     def broken(self: MediaBucket, parts: Iterator[bytes], file: Any) -> None:
         raise ReadTimeoutError(endpoint_url="storage")
@@ -74,6 +85,24 @@ def test_a_transfer_in_which_nothing_arrives_is_given_up(
     monkeypatch.setattr(MediaBucket, "_copy", broken)
     with pytest.raises(StorageUnavailable):
         bucket.fetch("uploads/1/x", tmp_path / "video")
+    assert pauses == [1, 2, 4, 8]
+
+
+def test_a_pause_between_transfers_can_be_interrupted(
+    s3_client: Any, media_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spot gives two minutes, and nothing may sleep through them."""
+
+    def broken(self: MediaBucket, parts: Iterator[bytes], file: Any) -> None:
+        raise ReadTimeoutError(endpoint_url="storage")
+
+    def asked_to_stop(seconds: float) -> None:
+        raise Interrupted
+
+    put(s3_client, media_bucket, bytes(100))
+    monkeypatch.setattr(MediaBucket, "_copy", broken)
+    with pytest.raises(Interrupted):
+        MediaBucket(media_bucket, pause=asked_to_stop).fetch("uploads/1/x", tmp_path / "video")
 
 
 def test_a_transfer_can_be_interrupted(s3_client: Any, media_bucket: str, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from uuid import UUID
 
@@ -17,12 +18,20 @@ GOOD = {
 }
 
 
-def test_settings_are_read_from_the_environment_alone() -> None:
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The place a container can write to."""
+    monkeypatch.setattr("batch_job.settings.SCRATCH_FOLDER", str(tmp_path))
+    return tmp_path
+
+
+def test_settings_are_read_from_the_environment_alone(scratch: Path) -> None:
     """What a container has not got must not be needed."""
     settings = Settings.from_environ(GOOD)
     assert settings.identity.request == REQUEST
     assert settings.identity.attempt == 2
     assert settings.runtime_manifest == Path("/opt/runtime/manifest.json")
+    assert settings.scratch_dir == scratch
     assert (settings.engine, settings.precision, settings.chunk_frames) == (None, "f32", 128)
 
 
@@ -41,6 +50,13 @@ def test_all_faults_are_told_in_one_sentence() -> None:
     for name in ("AWS_BATCH_JOB_ATTEMPT", "MEDIA_BUCKET", "ENGINE", "CHUNK_FRAMES", "SCRATCH_DIR"):
         assert name in message
     assert "secret" not in message
+
+
+def test_a_scratch_folder_nobody_can_write_to_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The container's own file system is read-only; that must not show first when the video is fetched."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(SettingsInvalid, match="SCRATCH_DIR cannot be written to"):
+        Settings.from_environ(GOOD)
 
 
 def test_a_fault_elsewhere_leaves_the_identity_readable() -> None:

@@ -1,18 +1,22 @@
 """Decoding: every frame, upright, at its own time, whatever the file is like."""
 
+import errno
 import json
 import struct
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
+import av.error
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from batch_job.container import open_container
 from batch_job.errors import VideoEmpty, VideoUnreadable, VideoWithoutFrames
 from batch_job.orientation import Orientation
 from batch_job.values import Frame
@@ -302,6 +306,57 @@ def test_damage_never_crashes_and_never_lies_about_time(tmp_path: Path, seed: in
     again, report_again = decode(path)
     assert report_again == report
     assert all((one.image == other.image).all() for one, other in zip(frames, again, strict=True))
+
+
+# --- the machine's faults ---
+
+
+class OutOfMemoryOnce:
+    """Stands before a container or a packet, and fails in the named method as FFmpeg does without memory."""
+
+    def __init__(self, target: object, method: str) -> None:
+        self._target, self._method = target, method
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._method:
+            self._method = ""
+            raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
+        return getattr(self._target, name)
+
+
+@pytest.mark.parametrize("method", ["demux", "seek"])
+def test_a_container_without_memory_is_not_a_damaged_one(
+    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken for damage, frames would be missing for good although the next attempt could read them."""
+    opened = open_container
+    monkeypatch.setattr("batch_job.video.open_container", lambda path: OutOfMemoryOnce(opened(path), method))
+    path = write_video(tmp_path / "clip.mp4", numbered(3))
+    with Video(path) as video, pytest.raises(MemoryError):
+        list(video.frames(EVERY) if method == "demux" else video.pictures_at([40_000]))
+
+
+def test_a_decoder_without_memory_does_not_cost_the_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packets = Video._packets
+    monkeypatch.setattr(
+        Video, "_packets", lambda video: (OutOfMemoryOnce(packet, "decode") for packet in packets(video))
+    )
+    with Video(write_video(tmp_path / "clip.mp4", numbered(3))) as video, pytest.raises(MemoryError):
+        list(video.frames(EVERY))
+
+
+def test_opening_without_memory_does_not_condemn_the_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """VideoUnreadable would tell the user to send another file."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
+
+    path = write_video(tmp_path / "clip.mp4", numbered(3))
+    monkeypatch.setattr(av, "open", broken)
+    with pytest.raises(MemoryError):
+        Video(path)
 
 
 # --- real clips ---

@@ -5,12 +5,12 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contract import exit_codes
 from contract.errors import FAILURES, ErrorCode
-from contract.jobs import RETRY_STRATEGY, job_definition
+from contract.jobs import RETRY_STRATEGY, SCRATCH_FOLDER, job_definition
 from contract.manifest import ManifestInvalid, ModelEntry, ModelFormat, RuntimeManifest, RuntimeMismatch
 from contract.options import AnalysisOptions, OptionsInvalid
 from contract.plans import SHARES, Plan
@@ -69,17 +69,30 @@ def test_the_retry_strategy_quotes_the_exit_codes():
     assert len(RETRY_STRATEGY["evaluateOnExit"]) <= 5  # AWS Batch's limit
 
 
-def test_the_job_definition_carries_no_secret_in_plain_text():
-    """Whoever may describe job definitions must not read the database's password."""
+@pytest.fixture
+def container():
     definition = job_definition(
         image="i", environment={"MEDIA_BUCKET": "b"}, secrets={"DATABASE_URL": "arn:aws:secretsmanager:x"},
         vcpus=2, memory_mib=2048, gpus=1, timeout_seconds=60,
     )  # fmt: skip
+    return definition["containerProperties"]
 
-    container = definition["containerProperties"]
+
+def test_the_job_definition_carries_no_secret_in_plain_text(container):
+    """Whoever may describe job definitions must not read the database's password."""
     assert {"name": "DATABASE_URL", "valueFrom": "arn:aws:secretsmanager:x"} in container["secrets"]
     assert "DATABASE_URL" not in {variable["name"] for variable in container["environment"]}
     assert {"type": "GPU", "value": "1"} in container["resourceRequirements"]
+
+
+def test_the_job_can_write_to_its_scratch_folder_and_nowhere_else(container):
+    """The video must lie somewhere although the root is read-only; test_settings holds the job to this place."""
+    volumes = {volume["name"] for volume in container["volumes"]}
+    writable = [mount for mount in container["mountPoints"] if not mount["readOnly"]]
+
+    assert container["readonlyRootFilesystem"]
+    assert [mount["containerPath"] for mount in writable] == [SCRATCH_FOLDER]
+    assert {mount["sourceVolume"] for mount in container["mountPoints"]} == volumes
 
 
 def test_a_dearer_plan_has_the_larger_share_and_the_higher_priority():
@@ -141,10 +154,23 @@ json_values = st.recursive(
 
 @given(
     path=st.sampled_from(
-        ["abi", "engines", "models", "models.0", "models.0.classes", "models.0.formats.openvino"]
+        [
+            "abi",
+            "engines",
+            "models",
+            "models.0",
+            "models.0.name",
+            "models.0.classes",
+            "models.0.input_size",
+            "models.0.formats",
+            "models.0.formats.openvino",
+            "models.0.formats.openvino.entry",
+            "models.0.formats.openvino.files",
+        ]
     ),
     value=json_values,
 )
+@example(path="models.0.formats.openvino.entry", value=["a.xml"])
 def test_a_damaged_manifest_is_refused_or_read_but_never_crashes(path, value):
     """The file is written by another build; the job must end with a sentence, not a traceback."""
     document = json.loads(MANIFEST.to_json())
@@ -156,3 +182,17 @@ def test_a_damaged_manifest_is_refused_or_read_but_never_crashes(path, value):
 
     with contextlib.suppress(ManifestInvalid):
         RuntimeManifest.from_json(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("{" * 9, id="broken off"),
+        pytest.param("[" * 100_000, id="nested too deep"),
+    ],
+)
+def test_a_manifest_that_is_no_json_is_refused(text):
+    """Whatever the parser raises, the job must end with a sentence."""
+    with pytest.raises(ManifestInvalid, match="not JSON"):
+        RuntimeManifest.from_json(text)

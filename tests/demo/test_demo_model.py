@@ -31,7 +31,6 @@ def entry():
 @pytest.fixture(scope="module")
 def detector(entry):
     """The committed OpenVINO export."""
-    pytest.importorskip("openvino")
     from demo.detection import OpenVinoDetector
 
     return OpenVinoDetector(REPOSITORY / entry["source"] / entry["formats"]["openvino"]["entry"])

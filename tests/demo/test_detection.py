@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("openvino")
-
 from demo.detection import Letterboxed, letterbox, predictions_from
 
 

@@ -1,9 +1,6 @@
 """Training batches: repeatable, and labels that lie on their objects."""
 
 import numpy as np
-import pytest
-
-pytest.importorskip("openvino")
 
 from demo.training_data import SIDE, training_batches
 

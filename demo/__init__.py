@@ -1,0 +1,1 @@
+"""Demo material: generated scenes with ground truth, the demo video, and the demo model's training."""
