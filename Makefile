@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 PINS := constraints.txt pyproject.toml
 # A checkpoint is exported with torch, which the demo's own model does not need.
-FOR_MODEL := $(if $(filter %.pt,$(MODEL)),.venv/.torch,.venv/.local)
+FOR_MODEL := $(if $(filter %.pt,$(wildcard $(MODEL))),.venv/.torch,.venv/.local)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down test lint demo-model bench bench-first-run bench-analyser lock clean
@@ -19,11 +19,11 @@ help: ## Show this list
 demo: $(FOR_MODEL) ## Analyse a generated video, or VIDEO=clip.mp4 with MODEL=name-or-path, and show what is in it
 	@$(BIN)/python -m demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT))
 
-up: $(FOR_MODEL) ## Serve everything on http://localhost:8000 (PORT=) until Ctrl-C
+up: $(FOR_MODEL) ## Serve everything on http://localhost:8000 (PORT=) until Ctrl-C; MODEL=path adds weights of yours
 	@$(BIN)/python -m local up $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT))
 
-down: .venv/.local ## Stop a stack that serves in another terminal
-	@$(BIN)/python -m local down
+down: ## Stop a stack that serves in another terminal
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; else echo "no stack is running"; fi
 
 test: .venv/.test ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
@@ -51,6 +51,7 @@ lock: .venv/.python ## Pin the newest versions that pyproject.toml allows in con
 
 clean: ## Stop a running stack, then remove the environment and all local state
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down || true; fi
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 	@rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/out
 
 .venv/.python: $(PINS)

@@ -7,8 +7,10 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
+from rich import filesize
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -16,10 +18,11 @@ from rich.table import Table
 from demo.client import Client, RequestRefused
 from demo.video import make_demo_video
 from local.errors import StackError
+from local.models import name_of, read_added
 from local.ports import free_port, is_free
 from local.runtime import locked_models
 from local.services import stop_on_signals
-from local.stack import FOLDER, Stack, StackSettings, running_stack
+from local.stack import DEFAULT_PORT, FOLDER, Stack, StackSettings, running_stack
 
 _WAIT_SECONDS = 3600.0
 
@@ -31,14 +34,16 @@ def main() -> int:
     parser.add_argument("--port", type=int, help="port of the API; 8000 or any free one")
     arguments = parser.parse_args()
     console = Console()
-    if arguments.video is not None and not arguments.video.is_file():
-        console.print(f"There is no file {arguments.video}.", style="red")
+    fault = _fault(arguments.video, arguments.model)
+    if fault:
+        _say(console, fault, style="red")
         return 1
+    (FOLDER / "demo.json").unlink(missing_ok=True)
     stop_on_signals()
     try:
         return _run(console, arguments.video, arguments.model, arguments.port)
     except (StackError, RequestRefused, TimeoutError, httpx.HTTPError) as exc:
-        console.print(str(exc), style="red", markup=False)
+        _say(console, str(exc), style="red")
         return 1
     except KeyboardInterrupt:
         console.print("stopped")
@@ -49,12 +54,15 @@ def _run(console: Console, video: Path | None, model: str, port: int | None) -> 
     began = time.monotonic()
     path = video or _generated(console)
     own_model = Path(model) if Path(model).exists() else None
-    settings = StackSettings(port=port or (8000 if is_free(8000) else free_port()), own_model=own_model)
+    if port is None and not is_free(DEFAULT_PORT):
+        port = free_port()
+        _say(console, f"· port {DEFAULT_PORT} is in use; serving on {port}", style="dim")
+    settings = StackSettings(port=port or DEFAULT_PORT, own_model=own_model)
     with (
-        running_stack(settings, say=lambda line: console.print(f"· {line}", style="dim")) as stack,
+        running_stack(settings, say=lambda line: _say(console, f"· {line}", style="dim")) as stack,
         Client(stack.url, stack.api_key) as client,
     ):
-        console.print(f"· uploading {path.name} ({path.stat().st_size / 1e6:.1f} MB)", style="dim")
+        _say(console, f"· uploading {path.name} ({filesize.decimal(path.stat().st_size)})", style="dim")
         video_id = client.upload(path)
         analysis_id = client.request_analysis(video_id, stack.own_model.name if stack.own_model else model)
         state = _watch(console, stack, client, analysis_id)
@@ -64,10 +72,30 @@ def _run(console: Console, video: Path | None, model: str, port: int | None) -> 
     return 0 if state["status"] == "succeeded" else 1
 
 
+def _fault(video: Path | None, model: str) -> str | None:
+    """What can be said of the arguments before anything is started."""
+    if video is not None and not video.is_file():
+        return f"There is no file {video}."
+    known = [entry.name for entry in locked_models()]
+    known += [name_of(Path(path)) for path in read_added(FOLDER / "models" / "added.json")]
+    if model in known or Path(model).exists():
+        return None
+    if "/" in model or model.endswith(".pt"):
+        return f"There is no file {model}. Weights are not downloaded: give the path of a file that you have."
+    return (
+        f"There is no model {model}; there are {', '.join(known)}, and any .pt file or OpenVINO export of yours."
+    )
+
+
+def _say(console: Console, line: str, style: str | None = None) -> None:
+    """One line is one line, also into a pipe."""
+    console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
 def _generated(console: Console) -> Path:
     path = FOLDER / "demo.mp4"
     if not path.exists():
-        console.print("· generating the demo video", style="dim")
+        _say(console, "· generating the demo video", style="dim")
         FOLDER.mkdir(exist_ok=True)
         make_demo_video(path)
     return path
@@ -109,8 +137,7 @@ def _report(state: dict[str, Any]) -> dict[str, Any]:
 def _show(console: Console, state: dict[str, Any], url: str, seconds: float) -> None:
     if state["status"] != "succeeded":
         error = state["error"] or {}
-        console.print(f"{state['status']}: {error.get('message', '')} ({error.get('code', '')})", style="red")
-        console.print(f"Details: {url}")
+        _say(console, f"{state['status']}: {error.get('message', '')} ({error.get('code', '')})", style="red")
         return
     summary = state["summary"]
     classes = Table("class", "detections", "tracks", title=f"{summary['frames']} frames")
@@ -118,12 +145,19 @@ def _show(console: Console, state: dict[str, Any], url: str, seconds: float) -> 
         classes.add_row(name, str(counts["detections"]), str(counts["tracks"]))
     classes.add_section()
     classes.add_row("all", str(summary["detections"]), str(summary["tracks"]))
-    stages = Table("stage", "seconds", title="busy seconds per stage (stages overlap)")
-    for name, spent in sorted(state["stage_seconds"].items(), key=lambda stage: stage[1]):
-        stages.add_row(name, f"{spent:.2f}")
+    stages = Table("stage", "seconds", title="busy seconds (stages overlap)")
+    spent = dict(state["stage_seconds"])
+    total = spent.pop("total")
+    for name, busy in sorted(spent.items(), key=lambda stage: stage[1]):
+        stages.add_row(name, f"{busy:.2f}")
+    stages.add_section()
+    stages.add_row("from first to last frame", f"{total:.2f}")
     console.print(classes, stages)
-    console.print(f"Result: {url}  (`make up` serves it again)")
-    console.print(f"{seconds:.1f} s in all", style="dim")
+    again = (
+        "make up" if url.startswith(f"http://localhost:{DEFAULT_PORT}/") else f"make up PORT={urlsplit(url).port}"
+    )
+    _say(console, f"Result: {url}")
+    _say(console, f"`{again}` serves it again and says whom to sign in as; this run took {seconds:.1f} s")
 
 
 if __name__ == "__main__":

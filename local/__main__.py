@@ -10,22 +10,23 @@ from pathlib import Path
 from local.backend import USER
 from local.errors import StackError
 from local.holder import running_holder
+from local.postgres import running_postgres
 from local.services import stop_on_signals
-from local.stack import FOLDER, STATE, StackSettings, running_stack
+from local.stack import DEFAULT_PORT, FOLDER, STATE, StackSettings, running_stack
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="serve until Ctrl-C")
-    up.add_argument("--port", type=int, default=8000)
+    up.add_argument("--port", type=int, default=DEFAULT_PORT)
     up.add_argument("--folder", type=Path, default=FOLDER, help="where everything of the stack is kept")
     up.add_argument("--model", type=Path, help="weights of your own: a .pt file or an OpenVINO export")
     down = commands.add_parser("down", help="stop a stack that serves in another terminal")
     down.add_argument("--folder", type=Path, default=FOLDER)
     arguments = parser.parse_args()
     if arguments.command == "down":
-        return _down(arguments.folder / STATE)
+        return _down(arguments.folder)
     stop_on_signals()
     try:
         return _up(StackSettings(folder=arguments.folder, port=arguments.port, own_model=arguments.model))
@@ -38,7 +39,7 @@ def main() -> int:
 
 
 def _up(settings: StackSettings) -> int:
-    with running_stack(settings, say=print) as stack:
+    with running_stack(settings, say=lambda line: print(f"· {line}", flush=True)) as stack:
         print(f"\nFramebatch serves on {stack.url}   user: {USER}   password: {stack.password}")
         print(f"API key: {stack.api_key}\nLogs: {settings.folder / 'logs'}   Ctrl-C stops everything.", flush=True)
         while True:
@@ -46,10 +47,15 @@ def _up(settings: StackSettings) -> int:
             time.sleep(0.5)
 
 
-def _down(state: Path) -> int:
+def _down(folder: Path) -> int:
+    state, postgres = folder / STATE, folder / "postgres"
     holder = running_holder(state)
     if holder is None:
-        print("no stack is running")
+        if not (postgres / "postmaster.pid").exists():
+            print("no stack is running")
+            return 0
+        with running_postgres(postgres):
+            print("stopping the PostgreSQL that a killed stack left behind")
         return 0
     os.kill(holder["pid"], signal.SIGTERM)
     deadline = time.monotonic() + 60

@@ -39,6 +39,12 @@ def add_model(path: Path, folder: Path) -> ModelEntry:
     )
 
 
+def name_of(path: Path) -> str:
+    """The model's name, from that of its checkpoint or of its export."""
+    stem = path.name.removesuffix(".pt").removesuffix("_openvino_model")
+    return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")
+
+
 def _exported(path: Path, folder: Path) -> tuple[Path, Path, Path]:
     root = folder / _sha256(path)
     weights = root / path.name
@@ -67,7 +73,7 @@ def _entry(root: Path, export: Path, weights: Path | None) -> ModelEntry:
     if weights is not None:
         formats["torch"] = _format(root, weights)
     height, width = metadata["imgsz"]
-    name = re.sub(r"[^a-z0-9]+", "-", export.name.removesuffix("_openvino_model").lower()).strip("-")
+    name = name_of(export)
     if name in {model.name for model in locked_models()}:
         raise ModelUnusable(f"{name} is the name of a model of ours; give your file another one.")
     return ModelEntry(

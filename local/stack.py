@@ -25,6 +25,7 @@ from local.postgres import running_postgres
 from local.runtime import REPOSITORY, write_manifest
 from local.services import Service
 
+DEFAULT_PORT = 8000
 FOLDER = REPOSITORY / ".local"
 STATE = "stack.json"  # in the folder: who runs the stack, held locked while it runs
 
@@ -34,7 +35,7 @@ _FUNCTION_SECONDS = 10
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StackSettings:
     folder: Path = FOLDER
-    port: int = 8000
+    port: int = DEFAULT_PORT
     own_model: Path | None = None
     visibility_seconds: int = 60
     max_receives: int = 3
