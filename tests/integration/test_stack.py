@@ -108,7 +108,7 @@ def test_a_stack_that_ends_leaves_no_process_and_no_lock(terminal, number):
         assert not (terminal.folder / "stack.json").exists()
         assert terminal.leftovers() == []
     else:
-        # Only PostgreSQL outlives a killed supervisor; `make down`, like the next start, takes it over and stops it.
+        # Only PostgreSQL outlives a killed supervisor; `make down`, like the next start, takes it over first.
         wait_until(lambda: all("postgres" in line for line in terminal.leftovers()))
         assert terminal.run("down", "--folder", str(terminal.folder))[0] == 0
         wait_until(lambda: terminal.leftovers() == [])
