@@ -1,4 +1,4 @@
-"""How an analysis looks to AWS Batch: what the local stack registers, and what Terraform is generated from."""
+"""How an analysis looks to AWS Batch: what the local stack registers, and what Terraform shall declare."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -52,7 +52,7 @@ def session_for(environment: Mapping[str, str]) -> boto3.Session:
 def create_account(
     session: boto3.Session, aws_url: str, *, database_url: str, visibility_seconds: int, max_receives: int
 ) -> Account:
-    """Bucket, queues with their dead letters, and the database secret; safe to repeat."""
+    """Bucket, queues with their dead letters, and the database secret, on a fresh moto server."""
     s3 = session.client("s3", endpoint_url=aws_url)
     s3.create_bucket(Bucket=BUCKET)
     s3.put_bucket_cors(

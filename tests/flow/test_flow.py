@@ -10,7 +10,6 @@ from batch_job.pipeline import Stopwatch
 from contract.jobs import REQUEST_VARIABLE
 from contract.messages import AnalysisRequest
 from contract.options import AnalysisOptions
-from contract.statuses import AnalysisStatus, may_become
 from lambda_sqs_to_batch.handler import submit_all
 from lambda_sqs_to_batch.settings import Settings
 from tests.fakes import CLASSES, FakeBatch, FakeDetector, FakePictures, FakeResults, FakeVideo
@@ -86,10 +85,3 @@ def test_each_request_ends_once_whatever_is_delivered_how_often(delivered, dies_
         assert variable["name"] == REQUEST_VARIABLE
         assert results.rows() == expected.rows()
         assert results.summary == expected.summary
-
-
-def test_every_way_into_running_is_a_status_the_backend_or_its_worker_writes():
-    """A claim that forgot one of them would leave its analysis waiting for ever."""
-    assert may_become(AnalysisStatus.RUNNING) == sorted(
-        {AnalysisStatus.QUEUED.value, AnalysisStatus.SUBMITTED.value, AnalysisStatus.RUNNING.value}
-    )
