@@ -4,15 +4,16 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batch_job.candidates import Candidates, Keep
 from batch_job.detector import Detector
 from batch_job.errors import VideoWithoutFrames
 from batch_job.letterbox import Letterbox, Shape
-from batch_job.nms import Candidates, candidates_in, detections_from
+from batch_job.nms import detections_from
 from batch_job.pipeline import Stage, Stopwatch
 from batch_job.thumbnails import annotated_jpeg, evenly_spaced
 from batch_job.tracker import Tracker
@@ -85,7 +86,7 @@ class Analysis:
     request: AnalysisRequest
     model: Model
     video: Source
-    detector: Detector
+    detector: Detector[Any]
     results: Results
     pictures: Pictures
     watch: Stopwatch
@@ -137,25 +138,22 @@ class Analysis:
         frames = self.video.frames(options, start=stored)
         decoded = Stage("decode", frames, capacity=pictures, watch=watch)
         ready = Stage("preprocess", self._prepared(decoded), capacity=pictures, watch=watch, upstream=decoded)
-        found = Stage("detect", self._detected(ready), capacity=light, watch=watch, upstream=ready)
+        keep = Keep(confidence=options.confidence, classes=self.model.wanted)
+        candidates = detector.detect(ready, keep)
+        found = Stage("detect", candidates, capacity=light, watch=watch, upstream=ready)
         boxes = Stage("postprocess", self._suppressed(found), capacity=light, watch=watch, upstream=found)
         tracks = _tracked(boxes, tracker)
         return Stage("track", tracks, capacity=light, watch=watch, upstream=boxes, halt=self.halt)
 
-    def _prepared(self, frames: Iterator[Frame]) -> Iterator[tuple[_Ready, Image]]:
+    def _prepared(self, frames: Iterator[Frame]) -> Iterator[tuple[_Ready, Any]]:
         letterboxes: dict[Shape, Letterbox] = {}
         for frame in frames:
             shape = frame.image.shape[0], frame.image.shape[1]
             if shape not in letterboxes:
                 letterboxes[shape] = self.detector.letterbox_for(shape)
             letterbox = letterboxes[shape]
-            yield _Ready(index=frame.index, pts_us=frame.pts_us, letterbox=letterbox), letterbox.place(frame.image)
-
-    def _detected(self, pictures: Iterator[tuple[_Ready, Image]]) -> Iterator[tuple[_Ready, Candidates]]:
-        """Takes the few boxes that matter out of the engine's memory, so that the engine can go on."""
-        confidence, wanted = self.request.options.confidence, self.model.wanted
-        for ready, raw in self.detector.detect(pictures):
-            yield ready, candidates_in(raw, confidence=confidence, classes=wanted)
+            ready = _Ready(index=frame.index, pts_us=frame.pts_us, letterbox=letterbox)
+            yield ready, self.detector.prepare(frame.image, letterbox)
 
     def _suppressed(self, found: Iterator[tuple[_Ready, Candidates]]) -> Iterator[tuple[_Ready, Detections]]:
         for ready, candidates in found:

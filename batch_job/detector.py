@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from typing import Protocol, TypeVar
 
+from batch_job.candidates import Candidates, Keep
 from batch_job.letterbox import Letterbox, Shape
-from batch_job.values import Floats, Image
+from batch_job.values import Image
 
 Tag = TypeVar("Tag")
+Prepared = TypeVar("Prepared")
 
 
-class Detector(Protocol):
+class Detector(Protocol[Prepared]):
     """A YOLOv8 detection network, ready to run."""
 
     @property
@@ -19,13 +21,14 @@ class Detector(Protocol):
     def letterbox_for(self, frame: Shape) -> Letterbox:
         """How frames of this shape are laid onto its input; the same frame shape always gives the same answer."""
 
-    def detect(self, pictures: Iterator[tuple[Tag, Image]]) -> Iterator[tuple[Tag, Floats]]:
-        """Runs the network over letterboxed pictures, (height, width, 3), BGR, values 0 to 255.
+    def prepare(self, image: Image, letterbox: Letterbox) -> Prepared:
+        """What the network reads, made from an upright frame; called in a thread of its own."""
 
-        Every picture gives exactly one result, in order, with its tag: shape (4 + classes, anchors), centre x,
-        centre y, width and height in pixels of the picture, then the score of each class, 0 to 1. A picture's
-        result does not depend on its neighbours. Several pictures may be taken before the first result is given. A
-        result is valid until the next one is asked for: its memory is the engine's own.
+    def detect(self, pictures: Iterator[tuple[Tag, Prepared]], keep: Keep) -> Iterator[tuple[Tag, Candidates]]:
+        """Runs the network over prepared pictures.
+
+        Every picture gives exactly one result, in order, with its tag, which does not depend on its neighbours.
+        Several pictures may be taken before the first result is given.
         """
 
     def close(self) -> None:

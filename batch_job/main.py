@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batch_job import logs
 from batch_job.errors import AnalysisError, ClaimLost, Interrupted, OutOfMemory, RuntimeMismatch, SettingsInvalid
@@ -151,7 +151,7 @@ def _analyse(
     logger.info("analysis finished", extra=done | {"seconds": watch.seconds()})
 
 
-def _detector(settings: Settings, trusted: TrustedModel, frame: "Shape", folder: Path) -> "Detector":
+def _detector(settings: Settings, trusted: TrustedModel, frame: "Shape", folder: Path) -> "Detector[Any]":
     image_size = settings.identity.request.options.image_size
     try:
         if trusted.engine == "torch":

@@ -9,10 +9,11 @@ import numpy as np
 import openvino
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
+from batch_job.candidates import Candidates, Keep, candidates_in
 from batch_job.detector import Tag
 from batch_job.errors import ModelUntrusted, OptionUnsuitable
 from batch_job.letterbox import Letterbox, Shape
-from batch_job.values import Floats, Image
+from batch_job.values import Image
 from contract.manifest import ModelEntry
 
 
@@ -55,7 +56,10 @@ class OpenVinoDetector:
                 return rectangle
         return Letterbox.inside(frame, self._canvas)
 
-    def detect(self, pictures: Iterator[tuple[Tag, Image]]) -> Iterator[tuple[Tag, Floats]]:
+    def prepare(self, image: Image, letterbox: Letterbox) -> Image:
+        return letterbox.place(image)
+
+    def detect(self, pictures: Iterator[tuple[Tag, Image]], keep: Keep) -> Iterator[tuple[Tag, Candidates]]:
         idle = deque(self._requests)
         running: deque[tuple[Tag, Any, Image]] = deque()
         try:
@@ -66,9 +70,9 @@ class OpenVinoDetector:
                 request.start_async()
                 running.append((tag, request, picture))
                 if not idle:
-                    yield from self._oldest(running, idle)
+                    yield self._oldest(running, idle, keep)
             while running:
-                yield from self._oldest(running, idle)
+                yield self._oldest(running, idle, keep)
         finally:
             for _, request, _ in running:
                 request.wait()
@@ -77,11 +81,12 @@ class OpenVinoDetector:
         self._requests.clear()
 
     @staticmethod
-    def _oldest(running: deque[tuple[Tag, Any, Image]], idle: deque[Any]) -> Iterator[tuple[Tag, Floats]]:
+    def _oldest(running: deque[tuple[Tag, Any, Image]], idle: deque[Any], keep: Keep) -> tuple[Tag, Candidates]:
         tag, request, _picture = running.popleft()
         request.wait()
-        yield tag, request.get_output_tensor(0).data[0]
+        found = candidates_in(request.get_output_tensor(0).data[0], keep)
         idle.append(request)
+        return tag, found
 
     def _canvas_of(self, network: Any, *, asked: int | None) -> Shape:
         shape = network.input(0).partial_shape  # N, 3, height, width

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from batch_job.candidates import Candidates, Keep, candidates_in
 from batch_job.detector import Tag
 from batch_job.errors import ModelUntrusted
 from batch_job.letterbox import Letterbox, Shape
-from batch_job.values import Floats, Image
+from batch_job.values import Image
 from contract.manifest import ModelEntry
 
 
@@ -40,7 +41,10 @@ class TorchDetector:
     def letterbox_for(self, frame: Shape) -> Letterbox:
         return Letterbox.rectangle(frame, image_size=self._image_size, stride=self._stride)
 
-    def detect(self, pictures: Iterator[tuple[Tag, Image]]) -> Iterator[tuple[Tag, Floats]]:
+    def prepare(self, image: Image, letterbox: Letterbox) -> Image:
+        return letterbox.place(image)
+
+    def detect(self, pictures: Iterator[tuple[Tag, Image]], keep: Keep) -> Iterator[tuple[Tag, Candidates]]:
         """One picture at a time: in a batch, rounding would depend on the neighbours, and a CPU gains nothing."""
         torch = self._torch
         for tag, picture in pictures:
@@ -48,7 +52,7 @@ class TorchDetector:
                 rgb = np.ascontiguousarray(picture[..., ::-1].transpose(2, 0, 1))
                 output = self._network(torch.from_numpy(rgb)[None].float().div_(255))
                 raw = (output[0] if isinstance(output, list | tuple) else output)[0].numpy()
-            yield tag, raw
+            yield tag, candidates_in(raw, keep)
 
     def close(self) -> None:
         del self._network

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from batch_job.candidates import Candidates, Keep, candidates_in
 from batch_job.detector import Tag
 from batch_job.errors import ClaimLost
 from batch_job.letterbox import Letterbox, Shape
@@ -73,13 +74,16 @@ class FakeDetector:
     def letterbox_for(self, frame: Shape) -> Letterbox:
         return Letterbox.inside(frame, SIZE)
 
-    def detect(self, pictures: Iterator[tuple[Tag, Image]]) -> Iterator[tuple[Tag, Floats]]:
+    def prepare(self, image: Image, letterbox: Letterbox) -> Image:
+        return letterbox.place(image)
+
+    def detect(self, pictures: Iterator[tuple[Tag, Image]], keep: Keep) -> Iterator[tuple[Tag, Candidates]]:
         for tag, picture in pictures:
             index = int(picture[0, 0, 0]) + 256 * int(picture[0, 0, 1])
             if index == self.broken_at:
                 raise MemoryError("broken")
             self.seen.append(index)
-            yield tag, self._output(index)
+            yield tag, candidates_in(self._output(index), keep)
 
     def close(self) -> None: ...
 

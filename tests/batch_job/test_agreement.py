@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from batch_job.candidates import Keep, candidates_in
 from batch_job.detector import Detector
-from batch_job.nms import candidates_in, detections_from
+from batch_job.nms import detections_from
 from batch_job.openvino_engine import OpenVinoDetector
 from batch_job.torch_engine import TorchDetector
-from batch_job.values import Detections, Frame, Image
+from batch_job.values import Detections, Frame
 from batch_job.video import Video
 from contract.manifest import ModelEntry
 from contract.options import AnalysisOptions
@@ -98,13 +98,11 @@ def reference(checkpoint: Path, frames: list[Frame]) -> list[NDArray[np.float32]
     return found
 
 
-def detections(detector: Detector, frames: list[Frame]) -> list[Detections]:
+def detections(detector: Detector[Any], frames: list[Frame]) -> list[Detections]:
     letterbox = detector.letterbox_for(frames[0].image.shape[:2])  # type: ignore[arg-type]
-    pictures: Iterator[tuple[int, Image]] = ((frame.index, letterbox.place(frame.image)) for frame in frames)
-    return [
-        detections_from(candidates_in(raw, confidence=CONFIDENCE), letterbox, iou=IOU)
-        for _, raw in detector.detect(pictures)
-    ]
+    pictures = ((frame.index, detector.prepare(frame.image, letterbox)) for frame in frames)
+    keep = Keep(confidence=CONFIDENCE)
+    return [detections_from(found, letterbox, iou=IOU) for _, found in detector.detect(pictures, keep)]
 
 
 def as_rows(found: Detections) -> NDArray[np.float32]:
@@ -139,7 +137,7 @@ def test_every_confident_box_is_ultralytics_box_and_the_other_way_round(
     request: pytest.FixtureRequest,
 ) -> None:
     """IoU at least 0.95, confidence within 0.02."""
-    detector: Detector
+    detector: Detector[Any]
     if engine == "torch":
         detector = TorchDetector(checkpoint, torch_entry, image_size=None, scratch_dir=tmp_path)
     else:
@@ -180,6 +178,6 @@ def test_suppression_is_ultralytics_suppression(seed: int, checkpoint: Path) -> 
         (100 + 400 * random.random((2, 2000)), 10 + 100 * random.random((2, 2000)), random.random((6, 2000)) ** 4)
     ).astype(np.float32)
     theirs = non_max_suppression(torch.from_numpy(raw[None].copy()), 0.3, 0.6)[0].numpy()
-    candidates = candidates_in(raw, confidence=0.3)
+    candidates = candidates_in(raw, Keep(confidence=0.3))
     ours = detections_from(candidates, Letterbox.inside((640, 640), (640, 640)), iou=0.6)
     np.testing.assert_array_equal(as_rows(ours), theirs)

@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from batch_job.candidates import Candidates, Keep
 from batch_job.errors import ModelUntrusted, OptionUnsuitable
-from batch_job.nms import candidates_in
 from batch_job.openvino_engine import OpenVinoDetector
 from batch_job.values import Image
 from contract.manifest import ModelEntry
 from tests.batch_job.media import BLUE, GREEN, RED, squares
 from tests.batch_job.models import save_colour_network
+
+KEEP = Keep(confidence=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +26,18 @@ def detector_for(entry: ModelEntry, *, image_size: int | None = None) -> OpenVin
     return OpenVinoDetector(path, entry, frame=(96, 160), image_size=image_size, precision="f32")
 
 
+def equal(one: Candidates, other: Candidates) -> bool:
+    return (
+        np.array_equal(one.boxes, other.boxes)
+        and np.array_equal(one.confidence, other.confidence)
+        and len(one.boxes) > 0
+    )
+
+
 def test_the_network_sees_the_pictures_colours_and_places(entry: ModelEntry) -> None:
     """Conversion, scaling, channel order and layout are part of the compiled network; this proves all four."""
     picture = squares((0, 0, RED), (3, 1, GREEN), (4, 2, BLUE))
-    (_, raw), *_ = list(detector_for(entry).detect(iter([(0, picture)])))
-    found = candidates_in(raw, confidence=0.5)
+    (_, found), *_ = list(detector_for(entry).detect(iter([(0, picture)]), KEEP))
     assert found.class_id.tolist() == [0, 1, 2]
     np.testing.assert_allclose(found.boxes[:, :2], [[0, 0], [96, 32], [128, 64]], atol=1e-4)
 
@@ -38,10 +47,11 @@ def test_results_come_in_order_and_do_not_depend_on_neighbours(entry: ModelEntry
     detector = detector_for(entry)
     random = np.random.default_rng(3)
     pictures: list[Image] = [random.integers(0, 255, (96, 160, 3), np.uint8) for _ in range(20)]
-    alone = [raw.copy() for picture in pictures for _, raw in detector.detect(iter([(0, picture)]))]
-    together = [(tag, raw.copy()) for tag, raw in detector.detect(iter(enumerate(pictures)))]
+    anything = Keep(confidence=-1.0)
+    alone = [found for picture in pictures for _, found in detector.detect(iter([(0, picture)]), anything)]
+    together = list(detector.detect(iter(enumerate(pictures)), anything))
     assert [tag for tag, _ in together] == list(range(20))
-    assert all((one == other).all() for one, (_, other) in zip(alone, together, strict=True))
+    assert all(equal(one, other) for one, (_, other) in zip(alone, together, strict=True))
 
 
 def test_pictures_live_until_their_result_is_there(entry: ModelEntry) -> None:
@@ -51,8 +61,8 @@ def test_pictures_live_until_their_result_is_there(entry: ModelEntry) -> None:
         for number in range(300):
             yield number % 15, squares((number % 5, number % 15 // 5, RED))
 
-    for cell, raw in detector_for(entry).detect(passing()):
-        assert candidates_in(raw, confidence=0.5).boxes[:, :2].tolist() == [[32 * (cell % 5), 32 * (cell // 5)]]
+    for cell, found in detector_for(entry).detect(passing(), KEEP):
+        assert found.boxes[:, :2].tolist() == [[32 * (cell % 5), 32 * (cell // 5)]]
 
 
 def test_it_can_be_left_in_the_middle(entry: ModelEntry) -> None:
@@ -63,10 +73,10 @@ def test_it_can_be_left_in_the_middle(entry: ModelEntry) -> None:
         while True:
             yield 0, squares()
 
-    results = detector.detect(endless())
+    results = detector.detect(endless(), KEEP)
     next(results)
     results.close()  # type: ignore[attr-defined]
-    assert len(list(detector.detect(iter([(1, squares())])))) == 1
+    assert len(list(detector.detect(iter([(1, squares())]), KEEP))) == 1
     detector.close()
 
 
