@@ -68,7 +68,7 @@ clean: ## Stop a running stack, then remove the environment and all local state
 
 .venv/.torch: .venv/.local
 	@echo "· installing torch"
-	@$(PIP) --group runtime-torch
+	@$(PIP) --group export
 	@touch $@
 
 .venv/.test: .venv/.torch

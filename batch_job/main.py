@@ -158,6 +158,10 @@ def _detector(settings: Settings, trusted: TrustedModel, frame: "Shape", folder:
             from batch_job.torch_engine import TorchDetector
 
             return TorchDetector(trusted.entry, trusted.model, image_size=image_size, scratch_dir=folder)
+        if trusted.engine == "ncnn":
+            from batch_job.ncnn_engine import NcnnDetector
+
+            return NcnnDetector(trusted.entry, trusted.model, image_size=image_size, precision=settings.precision)
         from batch_job.openvino_engine import OpenVinoDetector
 
         return OpenVinoDetector(

@@ -10,7 +10,7 @@ from batch_job.errors import SettingsInvalid
 from contract.jobs import REQUEST_VARIABLE, SCRATCH_FOLDER
 from contract.messages import AnalysisRequest, MessageInvalid
 
-ENGINES = ("openvino", "torch")  # as preferred on a CPU; each opens the model format of its name
+ENGINES = ("ncnn", "openvino", "torch")  # as preferred on a CPU; each opens the model format of its name
 PRECISIONS = ("f32", "native")
 
 
@@ -48,7 +48,7 @@ class Settings:
     runtime_manifest: Path
     scratch_dir: Path
     engine: str | None  # None: the first of ENGINES that both the machine and the model offer
-    precision: str  # of OpenVINO; "native" may be bfloat16: faster on CPUs that have it, and less exact
+    precision: str  # "native" may be bfloat16: faster on CPUs that have it, and less exact
     chunk_frames: int
 
     @classmethod

@@ -45,25 +45,38 @@ class Ratio:
 
 
 RATIOS = (
-    Ratio(name="openvino f32 ÷ predict on torch", ours="job f32", theirs=("predict torch",), bar=4.0),
+    Ratio(name="f32 ÷ predict on torch", ours="job f32", theirs=("predict torch",), bar=4.0),
+    Ratio(name="f32 ÷ predict on OpenVINO f32", ours="job f32", theirs=("predict openvino f32",), bar=1.3),
+    Ratio(name="f32 ÷ predict on OpenVINO", ours="job f32", theirs=("predict openvino",), bar=None),
+    Ratio(name="f32 ÷ min(decode, model)", ours="job f32", theirs=("decode", "model ncnn f32"), bar=0.9),
+    Ratio(name="native ÷ predict on torch", ours="job native", theirs=("predict torch",), bar=None),
+    Ratio(name="native ÷ predict on OpenVINO", ours="job native", theirs=("predict openvino",), bar=None),
     Ratio(
-        name="openvino f32 ÷ predict on OpenVINO f32", ours="job f32", theirs=("predict openvino f32",), bar=1.3
+        name="native ÷ min(decode, model)", ours="job native", theirs=("decode", "model openvino native"), bar=None
     ),
-    Ratio(name="openvino f32 ÷ predict on OpenVINO", ours="job f32", theirs=("predict openvino",), bar=None),
-    Ratio(name="openvino f32 ÷ min(decode, model)", ours="job f32", theirs=("decode", "model f32"), bar=0.9),
-    Ratio(name="openvino native ÷ predict on torch", ours="job native", theirs=("predict torch",), bar=None),
-    Ratio(name="openvino native ÷ predict on OpenVINO", ours="job native", theirs=("predict openvino",), bar=None),
     Ratio(
-        name="openvino native ÷ min(decode, model)", ours="job native", theirs=("decode", "model native"), bar=None
+        name="openvino f32 ÷ min(decode, model)",
+        ours="job openvino f32",
+        theirs=("decode", "model openvino f32"),
+        bar=None,
     ),
     Ratio(name="torch ÷ predict on torch", ours="job torch", theirs=("predict torch",), bar=1.4),
 )
 JOBS = {
     "job f32": {"PRECISION": "f32"},
-    "job native": {"PRECISION": "native"},
+    "job native": {"ENGINE": "openvino", "PRECISION": "native"},
+    "job openvino f32": {"ENGINE": "openvino"},
     "job torch": {"ENGINE": "torch"},
 }
-OTHERS = ("predict torch", "predict openvino", "predict openvino f32", "decode", "model f32", "model native")
+OTHERS = (
+    "predict torch",
+    "predict openvino",
+    "predict openvino f32",
+    "decode",
+    "model ncnn f32",
+    "model openvino f32",
+    "model openvino native",
+)
 
 
 def main() -> int:

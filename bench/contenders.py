@@ -3,10 +3,12 @@
 `python -m bench.contenders NAME CLIP MODEL_FOLDER`
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import Queue
 from types import ModuleType
 from typing import Any
 
@@ -73,6 +75,36 @@ def infer(export: Path, precision: str, frames: int = 240) -> Iterator[Any]:
     queue.wait_all()
 
 
+def infer_ncnn(layers: Path, frames: int = 240) -> Iterator[Any]:
+    """The bare network on one picture that lies ready, a thread per core; nothing is done with what comes out."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import ncnn
+
+    network = ncnn.Net()
+    network.opt.num_threads = 1
+    network.load_param(str(layers))
+    network.load_model(str(layers.with_suffix(".bin")))
+    cores = len(os.sched_getaffinity(0))
+    pools = Queue[Any]()
+    for _ in range(cores):
+        pools.put((ncnn.PoolAllocator(), ncnn.PoolAllocator()))
+    picture = ncnn.Mat(np.random.default_rng(1).random((3, 384, 640), np.float32))
+
+    def run(_: int) -> None:
+        blobs, workspace = pools.get()
+        extractor = network.create_extractor()
+        extractor.set_blob_allocator(blobs)
+        extractor.set_workspace_allocator(workspace)
+        extractor.input("in0", picture)
+        for name in network.output_names():
+            extractor.extract(name)
+        pools.put((blobs, workspace))
+
+    with ThreadPoolExecutor(cores) as executor:
+        yield from executor.map(run, range(frames))
+
+
 def _stand_in_for_torchvision() -> None:
     """ultralytics' predict imports torchvision for its NMS; where that cannot be imported, its own NMS serves."""
     try:
@@ -95,8 +127,9 @@ def main(name: str, clip: Path, root: Path) -> None:
         "predict openvino": lambda: predict(export, clip),
         "predict openvino f32": lambda: predict_in_f32(export, clip),
         "decode": lambda: decode(clip),
-        "model f32": lambda: infer(export, "f32"),
-        "model native": lambda: infer(export, "native"),
+        "model ncnn f32": lambda: infer_ncnn(next(root.glob("*_ncnn/*.param"))),
+        "model openvino f32": lambda: infer(export, "f32"),
+        "model openvino native": lambda: infer(export, "native"),
     }
     print(frames_per_second(contenders[name]()))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 RUNTIME_ABI = 1  # raised when code needs something of the machine image that older images do not have
-FORMATS = ("torch", "onnx", "openvino", "tensorrt")
+FORMATS = ("torch", "onnx", "openvino", "ncnn", "tensorrt")
 TASKS = ("detect", "segment", "pose", "classify", "obb")
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 from contract.manifest import ModelEntry, ModelFormat
 from local.errors import ModelUnusable
-from local.runtime import locked_models
+from local.runtime import REPOSITORY, locked_models
 
+_EXPORTS = 2  # grows with what is exported, so that what an older version kept is not taken for all of it
 _EXPORT_PROGRAM = """
 import sys
 from ultralytics import YOLO
@@ -25,7 +26,9 @@ YOLO(sys.argv[1]).export(format="openvino", dynamic=True)
 
 
 def add_model(path: Path, folder: Path) -> ModelEntry:
-    """Entry for a `.pt` checkpoint, exported to OpenVINO on first use, or for a folder `*_openvino_model`.
+    """Entry for a `.pt` checkpoint, exported on first use, or for a folder `*_openvino_model`.
+
+    A checkpoint becomes OpenVINO's format and, where it is a detector with anchors, ncnn's.
 
     The copy and its export stay in `folder` under the file's sha256. Raises ModelUnusable.
     """
@@ -46,22 +49,27 @@ def name_of(path: Path) -> str:
 
 
 def _exported(path: Path, folder: Path) -> tuple[Path, Path, Path]:
-    root = folder / _sha256(path)
+    root = folder / f"{_sha256(path)}-{_EXPORTS}"
     weights = root / path.name
     export = root / f"{path.stem}_openvino_model"
     if not (export / "metadata.yaml").is_file():
         root.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, weights)
-        done = subprocess.run(
-            [sys.executable, "-c", _EXPORT_PROGRAM, str(weights)],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise ModelUnusable(f"{path.name} could not be exported to OpenVINO:\n{done.stderr.strip()[-2000:]}")
+        _run("OpenVINO", weights, "-c", _EXPORT_PROGRAM, str(weights), folder=root)
+        module = ("-m", "batch_job.ncnn_export")
+        _run("ncnn", weights, *module, str(weights), str(_ncnn_folder(weights)), folder=REPOSITORY)
     return root, export, weights
+
+
+def _run(target: str, weights: Path, *arguments: str, folder: Path) -> None:
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip()[-2000:]
+        raise ModelUnusable(f"{weights.name} could not be exported to {target}:\n{reason}")
+
+
+def _ncnn_folder(weights: Path) -> Path:
+    return weights.parent / f"{weights.stem}_ncnn"
 
 
 def _entry(root: Path, export: Path, weights: Path | None) -> ModelEntry:
@@ -72,6 +80,8 @@ def _entry(root: Path, export: Path, weights: Path | None) -> ModelEntry:
     formats = {"openvino": _format(root, network, network.with_suffix(".bin"))}
     if weights is not None:
         formats["torch"] = _format(root, weights)
+        if layers := next(_ncnn_folder(weights).glob("*.param"), None):
+            formats["ncnn"] = _format(root, layers, layers.with_suffix(".bin"))
     height, width = metadata["imgsz"]
     name = name_of(export)
     if name in {model.name for model in locked_models()}:

@@ -21,7 +21,7 @@ def write_manifest(path: Path, own_models: tuple[ModelEntry, ...]) -> RuntimeMan
         torch=torch,
         cuda=None,
         driver_floor=None,
-        engines=("openvino", "torch") if torch else ("openvino",),
+        engines=("ncnn", "openvino", "torch") if torch else ("ncnn", "openvino"),
         models=(*locked_models(), *own_models),
     )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -37,8 +37,8 @@ def model_entry(
     root: Path, *, name: str, classes: tuple[str, ...], size: tuple[int, int], entry: str, task: str = "detect"
 ) -> ModelEntry:
     """What the manifest says of the files in `root` as they are now."""
-    engine = "openvino" if entry.endswith(".xml") else "torch"
-    names = [entry, entry.removesuffix(".xml") + ".bin"] if engine == "openvino" else [entry]
+    engine = {".xml": "openvino", ".param": "ncnn"}.get(Path(entry).suffix, "torch")
+    names = [entry] if engine == "torch" else [entry, str(Path(entry).with_suffix(".bin"))]
     files = {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in names}
     return ModelEntry(
         name=name,
@@ -58,6 +58,6 @@ def manifest_of(*models: ModelEntry, abi: int = RUNTIME_ABI) -> RuntimeManifest:
         torch=None,
         cuda=None,
         driver_floor=None,
-        engines=("openvino", "torch"),
+        engines=("ncnn", "openvino", "torch"),
         models=models,
     )

@@ -1,0 +1,107 @@
+"""The fastest FP32 engine on a CPU: ncnn, whose convolutions use Winograd's algorithm. The only import of ncnn.
+
+A 3x3 convolution then needs down to a quarter of the multiplications (Lavin and Gray 2016, "Fast Algorithms for
+Convolutional Neural Networks"), and on a CPU the multiplications are the time.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from threading import local
+
+import ncnn
+import numpy as np
+
+from batch_job.candidates import Candidates, Keep
+from batch_job.detector import Tag
+from batch_job.errors import ModelUntrusted
+from batch_job.grid import Level, candidates_on
+from batch_job.letterbox import Letterbox, Shape
+from batch_job.values import Image
+from contract.manifest import ModelEntry
+
+
+class NcnnDetector:
+    """A detection network as `ncnn_export` writes it (`.param` and `.bin`), for every input shape.
+
+    One picture is one thread's work: that keeps two cores busier than two threads at one picture.
+    """
+
+    def __init__(self, entry: Path, model: ModelEntry, *, image_size: int | None, precision: str) -> None:
+        """`precision` "f32" is exact; "native" keeps numbers between layers in bfloat16, which takes less memory.
+
+        Raises ModelUntrusted where the network is not what the manifest says it is.
+        """
+        self._net = ncnn.Net()
+        self._net.opt.num_threads = 1
+        for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic"):
+            setattr(self._net.opt, option, False)
+        for option in ("use_bf16_packed", "use_bf16_storage"):
+            setattr(self._net.opt, option, precision == "native")
+        weights = entry.with_suffix(".bin")
+        if self._net.load_param(os.fspath(entry)) or self._net.load_model(os.fspath(weights)):
+            raise ModelUntrusted(f"{model.name} cannot be opened by ncnn")
+        (self._input,) = self._net.input_names()
+        self._outputs = sorted(self._net.output_names())
+        self._stride = model.stride
+        self._image_size = image_size or max(model.input_size)
+        self._own = local()  # each thread's own pools of memory
+        smallest = np.zeros((model.stride, model.stride, 3), np.uint8)
+        if {level.classes.shape[0] for level in self._levels(smallest)} != {len(model.classes)}:
+            raise ModelUntrusted(f"{model.name} knows other classes than the manifest says")
+        self._threads = len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="ncnn")
+
+    @property
+    def capacity(self) -> int:
+        return self._threads + 1
+
+    def letterbox_for(self, frame: Shape) -> Letterbox:
+        return Letterbox.rectangle(frame, image_size=self._image_size, stride=self._stride)
+
+    def prepare(self, image: Image, letterbox: Letterbox) -> Image:
+        return letterbox.place(image)
+
+    def detect(self, pictures: Iterator[tuple[Tag, Image]], keep: Keep) -> Iterator[tuple[Tag, Candidates]]:
+        running: deque[tuple[Tag, Future[Candidates]]] = deque()
+        try:
+            for tag, picture in pictures:
+                running.append((tag, self._pool.submit(self._candidates, picture, keep)))
+                # One more than the threads, so that none is idle while this process reads a result.
+                if len(running) > self._threads:
+                    first, found = running.popleft()
+                    yield first, found.result()
+            while running:
+                first, found = running.popleft()
+                yield first, found.result()
+        finally:
+            for _, found in running:
+                found.cancel()
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def _candidates(self, picture: Image, keep: Keep) -> Candidates:
+        return candidates_on(self._levels(picture), keep)
+
+    def _levels(self, picture: Image) -> list[Level]:
+        height, width = picture.shape[:2]
+        extractor = self._net.create_extractor()
+        blobs, workspace = self._allocators()
+        extractor.set_blob_allocator(blobs)
+        extractor.set_workspace_allocator(workspace)
+        pixels = ncnn.Mat.from_pixels(picture, ncnn.Mat.PixelType.PIXEL_BGR, width, height)
+        extractor.input(self._input, pixels)
+        maps = [np.asarray(extractor.extract(name)[1]) for name in self._outputs]
+        return [
+            Level(sides=sides, classes=classes, stride=height // sides.shape[1])
+            for sides, classes in zip(maps[::2], maps[1::2], strict=True)
+        ]
+
+    def _allocators(self) -> tuple[ncnn.PoolAllocator, ncnn.PoolAllocator]:
+        if not hasattr(self._own, "allocators"):
+            self._own.allocators = ncnn.PoolAllocator(), ncnn.PoolAllocator()
+        allocators: tuple[ncnn.PoolAllocator, ncnn.PoolAllocator] = self._own.allocators
+        return allocators
