@@ -1,6 +1,8 @@
 """Opening: only containers that carry their own pictures, and of those the stream a player would show."""
 
 import os
+import re
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -17,6 +19,9 @@ FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,asf,ogg,mxf,nut,dv,"
     "rm,wtv,gif,apng,yuv4mpegpipe"
 )
+_CLOCK = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)  # a duration in Matroska's tags
+_FALLBACK_STEP_US = 40_000  # where nothing tells a rate
+_SOUND_MAY_OUTLAST_US = 1_000_000  # pictures, by so much in a file that is whole
 _PIXELS_AT_MOST = 16384 * 8640  # beyond 16K; a header may claim anything
 
 
@@ -48,3 +53,31 @@ def best_video_stream(container: InputContainer) -> VideoStream:
     context.thread_count = 1
     context.options = {"max_pixels": str(_PIXELS_AT_MOST)}
     return stream
+
+
+def declared_end_us(container: InputContainer, stream: VideoStream) -> int | None:
+    """When the last picture ends by the header's own account, in microseconds; None where it says nothing.
+
+    Of other formats FFmpeg knows the duration only from their last packets, which say nothing of what is missing.
+    """
+    kind, *_ = container.format.name.split(",")
+    time_base = stream.time_base or Fraction(0)
+    start_us = round((stream.start_time or 0) * time_base * 1_000_000)
+    if kind == "mov" and stream.duration:
+        return start_us + round(stream.duration * time_base * 1_000_000)
+    if kind == "avi" and stream.frames:
+        return round(stream.frames * time_base * 1_000_000)
+    if kind == "matroska" and (own := _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))):
+        hours, minutes, seconds = own.groups()
+        return round((3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)) * 1_000_000)
+    if kind in ("matroska", "flv") and container.duration:
+        alone = len(container.streams) == 1
+        lead_us = start_us if kind == "flv" else 0  # FLV counts the decoder's delay in
+        return container.duration - lead_us - (0 if alone else _SOUND_MAY_OUTLAST_US)
+    return None
+
+
+def step_us(stream: VideoStream) -> Fraction:
+    """Microseconds from one frame to the next, as far as the header can be believed."""
+    rate = stream.average_rate or stream.guessed_rate
+    return 1_000_000 / rate if rate else Fraction(_FALLBACK_STEP_US)

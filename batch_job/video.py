@@ -14,17 +14,17 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from batch_job.container import best_video_stream, open_container
+from batch_job.container import best_video_stream, declared_end_us, open_container, step_us
 from batch_job.errors import VideoEmpty, VideoWithoutFrames
 from batch_job.orientation import Orientation
 from batch_job.sampling import choice_for, expected_frames
 from batch_job.tally import DecodeTally
+from batch_job.timeline import Slots, in_order
 from batch_job.values import Frame, Image
 from contract.options import AnalysisOptions
 from contract.results import DecodeReport
 
 _READ_ERRORS_IN_A_ROW = 64  # a file that only yields errors must end
-_FALLBACK_STEP_US = 40_000  # between frames whose time nothing tells
 
 
 class Video:
@@ -42,6 +42,9 @@ class Video:
             self._container.close()
             raise
         self._tally = DecodeTally()
+        # FFmpeg orders the times of other codecs in AVI itself.
+        avi_h264 = (self._container.format.name, self._stream.codec_context.name) == ("avi", "h264")
+        self._slots = Slots() if avi_h264 else None
         self._orientations: dict[int, Orientation] = {}
 
     def __enter__(self) -> Self:
@@ -78,8 +81,7 @@ class Video:
         """
         chosen = choice_for(options)
         tally = self._tally
-        for decoded in self._decoded():
-            pts_us = self._time_of(decoded)
+        for pts_us, decoded in in_order(self._timed(), tally.lose):
             tally.add_frame(
                 pts_us=pts_us,
                 width=decoded.width,
@@ -123,6 +125,8 @@ class Video:
             codec=self._stream.codec_context.name,
             time_base=str(self._stream.time_base),
             declared=self._stream.frames or None,
+            declared_end_us=declared_end_us(self._container, self._stream),
+            step_us=round(step_us(self._stream)),
         )
 
     def whereabouts(self) -> str:
@@ -142,6 +146,8 @@ class Video:
             raise
         except av.error.FFmpegError:
             return None
+        if self._slots is not None:
+            self._slots = Slots()
         for frame in self._decoded():
             if frame.pts is None:
                 return None
@@ -153,6 +159,8 @@ class Video:
     def _decoded(self) -> Iterator[VideoFrame]:
         """Raises MemoryError, which is the machine's fault: taken for damage, it would cost the frame for good."""
         for packet in self._packets():
+            if self._slots is not None and packet.pts is not None:
+                self._slots.add(packet.pts)
             try:
                 frames = packet.decode()
             except av.error.EOFError:
@@ -160,13 +168,15 @@ class Video:
             except av.error.MemoryError:
                 raise
             except av.error.FFmpegError as exc:
-                self._tally.skip(exc.strerror or "cannot be decoded")
+                self._tally.lose(exc.strerror or "cannot be decoded")
                 continue
             for frame in frames:
                 if not isinstance(frame, VideoFrame):
                     continue
+                if self._slots is not None and frame.pts is not None:
+                    frame.pts = self._slots.take(frame.pts, key=bool(frame.key_frame))
                 if frame.is_corrupt:
-                    self._tally.skip("the picture is damaged")
+                    self._tally.lose("the picture is damaged")
                 else:
                     yield frame
 
@@ -177,8 +187,7 @@ class Video:
             try:
                 for packet in self._container.demux(self._stream):
                     errors = 0
-                    if packet.size:
-                        self._tally.packets += 1
+                    self._count(packet)
                     yield packet
                 return
             except av.error.EOFError:
@@ -203,15 +212,27 @@ class Video:
             self._orientations[frame.rotation] = _display_matrix(frame)
         return self._orientations[frame.rotation]
 
-    def _time_of(self, frame: VideoFrame) -> int:
+    def _timed(self) -> Iterator[tuple[int, VideoFrame]]:
         """Raw streams tell no time; their frames follow one another at the declared rate, the first at 0."""
-        time_base = frame.time_base or self._stream.time_base
-        if frame.pts is not None and time_base is not None:
-            return to_microseconds(frame.pts, time_base)
-        if self._tally.decoded == 0:
-            return 0
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        return self._tally.last_pts_us + (round(1_000_000 / rate) if rate else _FALLBACK_STEP_US)
+        step = step_us(self._stream)
+        known_us, untold = 0, 0  # the last time that was told, and the frames since then
+        for frame in self._decoded():
+            time_base = frame.time_base or self._stream.time_base
+            if frame.pts is not None and time_base is not None:
+                known_us, untold = to_microseconds(frame.pts, time_base), 0
+            yield known_us + round(untold * step), frame
+            untold += 1
+
+    def _count(self, packet: "Packet[VideoStream]") -> None:
+        """Those that an edit list hides are decoded for the others' sake and give no frame."""
+        if not packet.size or packet.is_discard:
+            return
+        pts_us = None
+        if packet.pts is not None and packet.time_base is not None:
+            pts_us = to_microseconds(packet.pts + (packet.duration or 0), packet.time_base)
+        self._tally.add_packet(end_us=pts_us)
+        if packet.is_corrupt:
+            self._tally.skip("bytes are missing")
 
 
 def to_microseconds(ticks: int, time_base: Fraction) -> int:
