@@ -21,7 +21,7 @@ FORMATS = (
 )
 _CLOCK = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)  # a duration in Matroska's tags
 _FALLBACK_STEP_US = 40_000  # where nothing tells a rate
-_SOUND_MAY_OUTLAST_US = 1_000_000  # pictures, by so much in a file that is whole
+_SOUND_MAY_OUTLAST_US = 1_000_000  # pictures by so much, in a file that is whole
 _PIXELS_AT_MOST = 16384 * 8640  # beyond 16K; a header may claim anything
 
 
@@ -71,9 +71,8 @@ def declared_end_us(container: InputContainer, stream: VideoStream) -> int | Non
         hours, minutes, seconds = own.groups()
         return round((3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)) * 1_000_000)
     if kind in ("matroska", "flv") and container.duration:
-        alone = len(container.streams) == 1
-        lead_us = start_us if kind == "flv" else 0  # FLV counts the decoder's delay in
-        return container.duration - lead_us - (0 if alone else _SOUND_MAY_OUTLAST_US)
+        alone = kind == "matroska" and len(container.streams) == 1
+        return container.duration - (0 if alone else _SOUND_MAY_OUTLAST_US)
     return None
 
 

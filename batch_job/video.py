@@ -45,7 +45,7 @@ class Video:
         # FFmpeg orders the times of other codecs in AVI itself.
         avi_h264 = (self._container.format.name, self._stream.codec_context.name) == ("avi", "h264")
         self._slots = Slots() if avi_h264 else None
-        self._orientations: dict[int, Orientation] = {}
+        self._orientations: dict[int, tuple[Orientation, VideoFrame]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -207,10 +207,14 @@ class Video:
         return self._orientation_of(frame).upright(image)
 
     def _orientation_of(self, frame: VideoFrame) -> Orientation:
-        """Looked up again only when the angle changes: reading side data ties a frame into a reference cycle."""
+        """Looked up again only when the angle changes: reading side data ties a frame into a reference cycle.
+
+        Such a frame is kept. Freed whenever the collector comes by, its memory would go back to the decoder at
+        another moment each time, and where a picture is damaged, what lay in that memory may show.
+        """
         if frame.rotation not in self._orientations:
-            self._orientations[frame.rotation] = _display_matrix(frame)
-        return self._orientations[frame.rotation]
+            self._orientations[frame.rotation] = _display_matrix(frame), frame
+        return self._orientations[frame.rotation][0]
 
     def _timed(self) -> Iterator[tuple[int, VideoFrame]]:
         """Raw streams tell no time; their frames follow one another at the declared rate, the first at 0."""
@@ -227,10 +231,10 @@ class Video:
         """Those that an edit list hides are decoded for the others' sake and give no frame."""
         if not packet.size or packet.is_discard:
             return
-        pts_us = None
+        end_us = None
         if packet.pts is not None and packet.time_base is not None:
-            pts_us = to_microseconds(packet.pts + (packet.duration or 0), packet.time_base)
-        self._tally.add_packet(end_us=pts_us)
+            end_us = to_microseconds(packet.pts + (packet.duration or 0), packet.time_base)
+        self._tally.add_packet(end_us=end_us)
         if packet.is_corrupt:
             self._tally.skip("bytes are missing")
 

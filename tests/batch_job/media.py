@@ -47,12 +47,34 @@ def number_of(picture: Picture) -> int:
     return round((float(picture.mean()) - 24) / 8)
 
 
+_BARS = 6
+
+
+def bar_coded(number: int, *, width: int = 96, height: int = 48) -> Picture:
+    """A picture that says which one of 64 it is: in upright bars above, and once more inverted below."""
+    picture = np.full((height, width, 3), 16, np.uint8)
+    half, bar = height // 2, width // _BARS
+    for place in range(_BARS):
+        upper, lower = (232, 24) if number >> place & 1 else (24, 232)
+        picture[:half, place * bar : (place + 1) * bar] = upper
+        picture[half:, place * bar : (place + 1) * bar] = lower
+    return picture
+
+
+def is_picture(found: Picture, made: Picture) -> bool:
+    """Also after compression. Pictures of different numbers differ by 69 at least where the bars are."""
+    if found.shape != made.shape:
+        return False
+    return float(np.abs(found.astype(np.int16) - made).mean()) < 17
+
+
 def write_video(
     path: Path,
     pictures: Sequence[Picture],
     *,
     pts: Callable[[int], int] = lambda number: 40 * number,
     time_base: Fraction = MILLISECONDS,
+    rate: Fraction | int = 25,
     codec: str = "libx264",
     pix_fmt: str = "yuv420p",
     options: dict[str, str] | None = None,
@@ -61,16 +83,26 @@ def write_video(
     vflip: bool = False,
     container: str | None = None,
     movflags: str = "",
+    sound_first: bool = False,
 ) -> Path:
-    """Encodes `pictures`; frame n is shown at pts(n) ticks of `time_base`. `rotation` is counter-clockwise."""
+    """Encodes `pictures`; frame n is shown at pts(n) ticks of `time_base`. `rotation` is counter-clockwise.
+
+    `rate` is only what the header says. With `sound_first`, a tenth of a second of silence is the first stream.
+    """
     height, width = pictures[0].shape[:2]
     with av.open(str(path), "w", format=container, options={"movflags": movflags} if movflags else {}) as output:
-        stream = output.add_stream(codec, rate=25, options={"threads": "1"} | (options or {}))
+        sound = output.add_stream("aac", rate=8000) if sound_first else None
+        stream = output.add_stream(codec, rate=rate, options={"threads": "1"} | (options or {}))
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
         stream.time_base = time_base
         stream.codec_context.time_base = time_base
         if rotation or hflip or vflip:
             stream.set_display_rotation(rotation, hflip=hflip, vflip=vflip)
+        if sound is not None:
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            silence.sample_rate = 8000
+            output.mux(sound.encode(silence))
+            output.mux(sound.encode(None))
         for number, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
             frame.pts, frame.time_base = pts(number), time_base
