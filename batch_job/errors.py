@@ -111,3 +111,7 @@ class Interrupted(AnalysisError):
 
 class ClaimLost(Exception):
     """Another container, a cancellation or a reconciler has the analysis now; nothing more may be written."""
+
+
+class OutOfStep(Exception):
+    """Decoding does not give the frames that the container promises, so a share of a video cannot be numbered."""

@@ -1,12 +1,28 @@
-"""The order of time: frames are handed on only if each is later than the one before it."""
+"""Time in integer microseconds, and its order: a frame is handed on only if it is later than the one before it."""
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from typing import TypeVar
+
+from av.packet import Packet
+from av.video.stream import VideoStream
 
 Item = TypeVar("Item")
 
 OUT_OF_ORDER = "the time of a picture does not fit between its neighbours"
+
+
+def to_microseconds(ticks: int, time_base: Fraction) -> int:
+    """Exact rational arithmetic; halves go to the even neighbour."""
+    return round(Fraction(ticks * time_base.numerator * 1_000_000, time_base.denominator))
+
+
+def end_us(packet: "Packet[VideoStream]") -> int | None:
+    """Until when the packet's picture is shown, where the container tells."""
+    if packet.pts is None or packet.time_base is None:
+        return None
+    return to_microseconds(packet.pts + (packet.duration or 0), packet.time_base)
 
 
 def in_order(timed: Iterable[tuple[int, Item]], skip: Callable[[str], None]) -> Iterator[tuple[int, Item]]:

@@ -1,30 +1,27 @@
-"""Decoding: a file becomes upright frames with the stream's own time, and a report of what was in it."""
+"""A video: frames upright and at their own time, from wherever one begins, and a report of what was in it."""
 
 import os
-from collections.abc import Iterable, Iterator
-from fractions import Fraction
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from itertools import dropwhile, islice
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
-import av.error
-import numpy as np
-from av.packet import Packet
-from av.sidedata.sidedata import SideData
-from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
-from batch_job.container import best_video_stream, declared_end_us, open_container, step_us
-from batch_job.errors import VideoEmpty, VideoWithoutFrames
-from batch_job.orientation import Orientation
+from batch_job.container import declared_end_us, step_us
+from batch_job.decoding import Decoder
+from batch_job.errors import OutOfStep, VideoEmpty, VideoWithoutFrames
+from batch_job.frame_index import FrameIndex, read_index
 from batch_job.sampling import choice_for, expected_frames
 from batch_job.tally import DecodeTally
-from batch_job.timeline import Slots, in_order
+from batch_job.timeline import to_microseconds
 from batch_job.values import Frame, Image
 from contract.options import AnalysisOptions
 from contract.results import DecodeReport
 
-_READ_ERRORS_IN_A_ROW = 64  # a file that only yields errors must end
+_KEYS_TRIED = 3  # a transport stream is sought by the place of its bytes, and may be entered too late
 
 
 class Video:
@@ -35,65 +32,77 @@ class Video:
         if os.path.getsize(path) == 0:
             raise VideoEmpty
         self._path = path
-        self._container = open_container(path)
-        try:
-            self._stream = best_video_stream(self._container)
-        except BaseException:
-            self._container.close()
-            raise
-        self._tally = DecodeTally()
-        # FFmpeg orders the times of other codecs in AVI itself.
-        avi_h264 = (self._container.format.name, self._stream.codec_context.name) == ("avi", "h264")
-        self._slots = Slots() if avi_h264 else None
-        self._orientations: dict[int, tuple[Orientation, VideoFrame]] = {}
+        self._decoder = Decoder(path)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._container.close()
+        self._decoder.__exit__()
 
     def first_picture(self) -> Image:
         """The first frame that can be decoded, upright. Raises VideoWithoutFrames."""
-        with Video(self._path) as fresh:
-            for frame in fresh.frames(AnalysisOptions()):
-                return frame.image
-            raise VideoWithoutFrames(fresh.whereabouts())
+        with Decoder(self._path) as decoder:
+            for _, picture in decoder.pictures():
+                return decoder.upright(picture)
+            raise VideoWithoutFrames(_whereabouts(decoder))
 
     def expected_frames(self, options: AnalysisOptions) -> int | None:
         """How many frames will be analysed if the header is right."""
-        stream, time_base = self._stream, self._stream.time_base
+        stream, container = self._decoder.stream, self._decoder.container
         duration_us = None
-        if stream.duration is not None and time_base is not None:
-            duration_us = to_microseconds(stream.duration, time_base)
-        elif self._container.duration is not None:
-            duration_us = self._container.duration  # in AV_TIME_BASE units, which are microseconds
+        if stream.duration is not None and stream.time_base is not None:
+            duration_us = to_microseconds(stream.duration, stream.time_base)
+        elif container.duration is not None:
+            duration_us = container.duration  # in AV_TIME_BASE units, which are microseconds
         declared = stream.frames or None
         if declared is None and duration_us is not None and stream.average_rate:
             declared = round(duration_us * stream.average_rate / 1_000_000)
         return expected_frames(options, declared=declared, duration_us=duration_us)
 
-    def frames(self, options: AnalysisOptions, *, start: int = 0) -> Iterator[Frame]:
+    def exact_frames(self, options: AnalysisOptions) -> int | None:
+        """How many frames will be analysed unless decoding meets damage; None where only decoding can tell."""
+        return self._index.analysed_frames(options) if self._index is not None else None
+
+    def frames(self, options: AnalysisOptions, *, start: int = 0, after_us: int | None = None) -> Iterator[Frame]:
         """Analysed frames from index `start` on, in stream order. To be called once.
 
-        Those before `start` are decoded, counted and not converted. A place that cannot be decoded is skipped and
-        reported; the frames around it keep their own time.
+        A place that cannot be decoded is skipped and reported; the frames around it keep their own time.
+
+        `after_us` is the time of the analysed frame before `start`, given only if nothing was skipped up to there:
+        decoding then begins at a key frame, and goes on from there as long as it gives what the container
+        promises. Else those before `start` are decoded, counted and not converted.
         """
-        chosen = choice_for(options)
-        tally = self._tally
-        for pts_us, decoded in in_order(self._timed(), tally.lose):
-            tally.add_frame(
-                pts_us=pts_us,
-                width=decoded.width,
-                height=decoded.height,
-                orientation=self._orientation_of(decoded),
-            )
+        index = self._index if start and after_us is not None else None
+        if index is not None and index.time_before(options, start) == after_us:
+            total = index.analysed_frames(options)
+            start, complete = yield from self._promised(index, options, start, total)
+            if complete:
+                self.shared_out(options)
+                return
+            self._decoder.__exit__()
+            self._decoder = Decoder(self._path)
+        decoder, chosen = self._decoder, choice_for(options)
+        for pts_us, picture in decoder.pictures():
+            decoder.count(pts_us, picture)
             if not chosen(pts_us):
                 continue
-            index = tally.analysed
-            tally.analysed += 1
-            if index >= start:
-                yield Frame(index=index, pts_us=pts_us, image=self._upright(decoded))
+            number = decoder.tally.analysed
+            decoder.tally.analysed += 1
+            if number >= start:
+                yield Frame(index=number, pts_us=pts_us, image=decoder.upright(picture))
+
+    def share(self, options: AnalysisOptions, *, start: int, stop: int) -> Iterator[Frame]:
+        """Analysed frames from index `start` to before `stop`, of a video whose `exact_frames` are known.
+
+        To be called once. Raises OutOfStep where decoding does not give each of them at its time: their indices
+        are then not known without everything before them.
+        """
+        if self._index is None:
+            raise OutOfStep
+        _, complete = yield from self._promised(self._index, options, start, stop)
+        if not complete:
+            raise OutOfStep
 
     def pictures_at(self, times_us: Iterable[int]) -> Iterator[tuple[int, Image]]:
         """The pictures shown at exactly these times, each with its time; a time no frame has is left out.
@@ -102,150 +111,115 @@ class Video:
         seek, and damage may hide a key frame) is looked for from the beginning.
         """
         missing: set[int] = set()
-        with Video(self._path) as fresh:
+        with Decoder(self._path) as decoder:
             for wanted in sorted(set(times_us)):
-                found = fresh._sought(wanted)
+                found = _picture_at(decoder, wanted)
                 if found is None:
                     missing.add(wanted)
                 else:
-                    yield wanted, fresh._upright(found)
+                    yield wanted, decoder.upright(found)
         if missing:
-            with Video(self._path) as fresh:
-                for frame in fresh.frames(AnalysisOptions()):
-                    if frame.pts_us in missing:
-                        missing.remove(frame.pts_us)
-                        yield frame.pts_us, frame.image
+            with Decoder(self._path) as decoder:
+                for pts_us, picture in decoder.pictures():
+                    if pts_us in missing:
+                        missing.remove(pts_us)
+                        yield pts_us, decoder.upright(picture)
                     if not missing:
                         return
 
     def report(self) -> DecodeReport:
-        """Complete once `frames` has ended."""
-        return self._tally.report(
-            container=self._container.format.name,
-            codec=self._stream.codec_context.name,
-            time_base=str(self._stream.time_base),
-            declared=self._stream.frames or None,
-            declared_end_us=declared_end_us(self._container, self._stream),
-            step_us=round(step_us(self._stream)),
+        """Complete once `frames` has ended, or the shares of everybody."""
+        stream, container = self._decoder.stream, self._decoder.container
+        return self._decoder.tally.report(
+            container=container.format.name,
+            codec=stream.codec_context.name,
+            time_base=str(stream.time_base),
+            declared=stream.frames or None,
+            declared_end_us=declared_end_us(container, stream),
+            step_us=round(step_us(stream)),
         )
+
+    def skipped(self) -> bool:
+        """Has anything been skipped so far, or mended?"""
+        return self._decoder.complaints() > 0
+
+    def shared_out(self, options: AnalysisOptions) -> None:
+        """Makes `report` speak of the whole video: every frame was decoded, each by whose share it was in."""
+        if self._index is None:
+            raise OutOfStep
+        self._decoder.tally = self._whole_tally(self._index, self._index.analysed_frames(options))
 
     def whereabouts(self) -> str:
         """Container, codec and the first damage, for the log."""
-        codec = self._stream.codec_context.name
-        reasons = "; ".join(place.reason for place in self._tally.skipped[:1]) or "no packet of video"
-        return f"{self._container.format.name}, {codec}, {reasons}"
+        return _whereabouts(self._decoder)
 
-    def _sought(self, wanted_us: int) -> VideoFrame | None:
-        time_base = self._stream.time_base
-        if time_base is None:
-            return None
-        ticks = int(Fraction(wanted_us, 1_000_000) / time_base)
-        try:
-            self._container.seek(ticks, stream=self._stream)
-        except av.error.MemoryError:
-            raise
-        except av.error.FFmpegError:
-            return None
-        if self._slots is not None:
-            self._slots = Slots()
-        for frame in self._decoded():
-            if frame.pts is None:
-                return None
-            pts_us = to_microseconds(frame.pts, time_base)
-            if pts_us >= wanted_us:
-                return frame if pts_us == wanted_us else None
-        return None
+    @cached_property
+    def _index(self) -> FrameIndex | None:
+        return read_index(self._path)
 
-    def _decoded(self) -> Iterator[VideoFrame]:
-        """Raises MemoryError, which is the machine's fault: taken for damage, it would cost the frame for good."""
-        for packet in self._packets():
-            if self._slots is not None and packet.pts is not None:
-                self._slots.add(packet.pts)
-            try:
-                frames = packet.decode()
-            except av.error.EOFError:
-                continue
-            except av.error.MemoryError:
-                raise
-            except av.error.FFmpegError as exc:
-                self._tally.lose(exc.strerror or "cannot be decoded")
-                continue
-            for frame in frames:
-                if not isinstance(frame, VideoFrame):
-                    continue
-                if self._slots is not None and frame.pts is not None:
-                    frame.pts = self._slots.take(frame.pts, key=bool(frame.key_frame))
-                if frame.is_corrupt:
-                    self._tally.lose("the picture is damaged")
-                else:
-                    yield frame
+    def _promised(
+        self, index: FrameIndex, options: AnalysisOptions, start: int, stop: int
+    ) -> Generator[Frame, None, tuple[int, bool]]:
+        """Analysed frames from `start` to before `stop`, decoded from a key frame on.
 
-    def _packets(self) -> Iterator["Packet[VideoStream]"]:
-        """Packets of the stream, over damaged places, and at the end the empty one that drains the decoder."""
-        errors = 0
-        while True:
-            try:
-                for packet in self._container.demux(self._stream):
-                    errors = 0
-                    self._count(packet)
-                    yield packet
-                return
-            except av.error.EOFError:
-                return
-            except av.error.MemoryError:
-                raise
-            except av.error.FFmpegError as exc:
-                # Demuxing ends with the error; asked again, it goes on behind the damage where there is a behind.
-                errors += 1
-                if errors == 1:
-                    self._tally.skip(exc.strerror or "cannot be read")
-                if errors == _READ_ERRORS_IN_A_ROW:
-                    return
-
-    def _upright(self, frame: VideoFrame) -> Image:
-        image = frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
-        return self._orientation_of(frame).upright(image)
-
-    def _orientation_of(self, frame: VideoFrame) -> Orientation:
-        """Looked up again only when the angle changes: reading side data ties a frame into a reference cycle.
-
-        Such a frame is kept. Freed whenever the collector comes by, its memory would go back to the decoder at
-        another moment each time, and where a picture is damaged, what lay in that memory may show.
+        Returns the number of the frame that would come next, and whether all is as the index says: if not, the
+        frame before it is the last that can be trusted. Of a damaged picture the decoder shows what it still has
+        of others, and that depends on where decoding began.
         """
-        if frame.rotation not in self._orientations:
-            self._orientations[frame.rotation] = _display_matrix(frame), frame
-        return self._orientations[frame.rotation][0]
+        total = index.analysed_frames(options)
+        position, chosen = index.place_before(options, start)
+        end = index.place_before(options, stop)[0] + 1 if stop < total else len(index.pts_us)
+        decoded = self._pictures_behind(index, position) if start else self._decoder.pictures()
+        # Not those before: entered in the middle, a transport stream begins with pictures that lack others.
+        complaints = self._decoder.complaints()
+        for wanted_us in index.pts_us[position + 1 : end].tolist():
+            pts_us, picture = next(decoded, (None, None))
+            if picture is None or pts_us != wanted_us or self._decoder.complaints() != complaints:
+                return start, False
+            if chosen(wanted_us):
+                yield Frame(index=start, pts_us=wanted_us, image=self._decoder.upright(picture))
+                start += 1
+        ended = stop < total or next(decoded, None) is None
+        return start, ended and self._decoder.complaints() == complaints
 
-    def _timed(self) -> Iterator[tuple[int, VideoFrame]]:
-        """Raw streams tell no time; their frames follow one another at the declared rate, the first at 0."""
-        step = step_us(self._stream)
-        known_us, untold = 0, 0  # the last time that was told, and the frames since then
-        for frame in self._decoded():
-            time_base = frame.time_base or self._stream.time_base
-            if frame.pts is not None and time_base is not None:
-                known_us, untold = to_microseconds(frame.pts, time_base), 0
-            yield known_us + round(untold * step), frame
-            untold += 1
+    def _pictures_behind(self, index: FrameIndex, position: int) -> Iterator[tuple[int, VideoFrame]]:
+        """What is decoded behind the frame at `position`; nothing where no key frame leads to that frame."""
+        keys = index.keys_before(position)
+        expected = index.pts_us[index.pts_us.searchsorted(keys[0]) : position + 1].tolist()
+        for key_us in keys[:_KEYS_TRIED]:
+            if self._decoder.seek(key_us):
+                decoded = self._decoder.pictures()
+                from_key = dropwhile(lambda timed: timed[0] < keys[0], decoded)
+                if [pts_us for pts_us, _ in islice(from_key, len(expected))] == expected:
+                    return decoded
+        return iter(())
 
-    def _count(self, packet: "Packet[VideoStream]") -> None:
-        """Those that an edit list hides are decoded for the others' sake and give no frame."""
-        if not packet.size or packet.is_discard:
-            return
-        end_us = None
-        if packet.pts is not None and packet.time_base is not None:
-            end_us = to_microseconds(packet.pts + (packet.duration or 0), packet.time_base)
-        self._tally.add_packet(end_us=end_us)
-        if packet.is_corrupt:
-            self._tally.skip("bytes are missing")
+    def _whole_tally(self, index: FrameIndex, analysed: int) -> DecodeTally:
+        """What is counted once every frame is decoded and nothing was skipped."""
+        with Decoder(self._path) as decoder:
+            for pts_us, picture in islice(decoder.pictures(), 1):
+                decoder.count(pts_us, picture)
+            return replace(
+                decoder.tally,
+                packets=len(index.pts_us),
+                ends_us=index.ends_us,
+                decoded=len(index.pts_us),
+                analysed=analysed,
+                last_pts_us=int(index.pts_us[-1]),
+                skipped=[],
+            )
 
 
-def to_microseconds(ticks: int, time_base: Fraction) -> int:
-    """Exact rational arithmetic; halves go to the even neighbour."""
-    return round(Fraction(ticks * time_base.numerator * 1_000_000, time_base.denominator))
+def _picture_at(decoder: Decoder, wanted_us: int) -> VideoFrame | None:
+    if not decoder.seek(wanted_us):
+        return None
+    for pts_us, picture in decoder.pictures():
+        if pts_us >= wanted_us:
+            return picture if pts_us == wanted_us else None
+    return None
 
 
-def _display_matrix(frame: VideoFrame) -> Orientation:
-    for data in cast("Iterable[SideData]", frame.side_data):
-        if data.type is SideDataType.DISPLAYMATRIX:
-            return Orientation.from_matrix(bytes(data))
-    return Orientation()
+def _whereabouts(decoder: Decoder) -> str:
+    codec = decoder.stream.codec_context.name
+    reasons = "; ".join(place.reason for place in decoder.tally.skipped[:1]) or "no packet of video"
+    return f"{decoder.container.format.name}, {codec}, {reasons}"

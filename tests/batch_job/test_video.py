@@ -17,10 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batch_job.container import open_container
+from batch_job.decoding import Decoder
 from batch_job.errors import VideoEmpty, VideoUnreadable, VideoWithoutFrames
 from batch_job.orientation import Orientation
+from batch_job.timeline import to_microseconds
 from batch_job.values import Frame
-from batch_job.video import Video, to_microseconds
+from batch_job.video import Video
 from contract.options import AnalysisOptions
 from contract.results import DecodeReport
 from tests.batch_job.media import MILLISECONDS, Picture, marching, number_of, numbered, squares, write_video
@@ -330,16 +332,16 @@ def test_a_container_without_memory_is_not_a_damaged_one(
 ) -> None:
     """Taken for damage, frames would be missing for good although the next attempt could read them."""
     opened = open_container
-    monkeypatch.setattr("batch_job.video.open_container", lambda path: OutOfMemoryOnce(opened(path), method))
+    monkeypatch.setattr("batch_job.decoding.open_container", lambda path: OutOfMemoryOnce(opened(path), method))
     path = write_video(tmp_path / "clip.mp4", numbered(3))
     with Video(path) as video, pytest.raises(MemoryError):
         list(video.frames(EVERY) if method == "demux" else video.pictures_at([40_000]))
 
 
 def test_a_decoder_without_memory_does_not_cost_the_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    packets = Video._packets
+    packets = Decoder._packets
     monkeypatch.setattr(
-        Video, "_packets", lambda video: (OutOfMemoryOnce(packet, "decode") for packet in packets(video))
+        Decoder, "_packets", lambda video: (OutOfMemoryOnce(packet, "decode") for packet in packets(video))
     )
     with Video(write_video(tmp_path / "clip.mp4", numbered(3))) as video, pytest.raises(MemoryError):
         list(video.frames(EVERY))
