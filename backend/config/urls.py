@@ -5,7 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from backend.accounts import apis as accounts_api
 from backend.accounts import pages as accounts_pages
 from backend.config import health
-from backend.videos import apis, pages, result_apis
+from backend.videos import apis, export_apis, pages, result_apis
 
 API: list[URLPattern] = [
     path("api/videos", apis.VideoList.as_view(), name="api-videos"),
@@ -24,6 +24,11 @@ API: list[URLPattern] = [
         "api/analyses/<uuid:analysis_id>/thumbnails",
         result_apis.ThumbnailList.as_view(),
         name="api-analysis-thumbnails",
+    ),
+    path(
+        "api/analyses/<uuid:analysis_id>/exports/<str:export_format>",
+        export_apis.AnalysisExport.as_view(),
+        name="api-analysis-export",
     ),
     path("api/models", apis.ModelList.as_view(), name="api-models"),
     path("api/api-keys", accounts_api.ApiKeyList.as_view(), name="api-api-keys"),

@@ -58,3 +58,33 @@ class UploadIncomplete(RequestRefused):
 
     def __init__(self, *, declared: int, stored: int) -> None:
         super().__init__({"size_bytes": [f"{declared} bytes were declared, {stored} bytes were uploaded."]})
+
+
+class AnalysisNotSucceeded(RequestRefused):
+    """Only an analysis that has succeeded can be exported."""
+
+    status = 409
+    code = "analysis_not_succeeded"
+
+    def __init__(self, status: str) -> None:
+        super().__init__({"status": [f"It is {status}."]})
+
+
+class ExportFormatUnknown(RequestRefused):
+    """There is no such export format."""
+
+    status = 404
+    code = "export_format_unknown"
+
+    def __init__(self, known: Sequence[str]) -> None:
+        super().__init__({"format": [f"It must be one of {', '.join(known)}."]})
+
+
+class ExportUnavailable(RequestRefused):
+    """This server cannot write that format."""
+
+    status = 501
+    code = "export_unavailable"
+
+    def __init__(self, title: str) -> None:
+        super().__init__({"format": [f"What it takes to write {title} is not installed."]})

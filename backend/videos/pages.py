@@ -13,11 +13,12 @@ from backend.gateways.errors import StorageUnavailable
 from backend.videos import selectors
 from backend.videos.catalogue import catalogue
 from backend.videos.models import Analysis, UploadStatus
-from backend.videos.representations import is_over, progress
+from backend.videos.representations import export_link, is_over, progress
 from backend.videos.result_apis import thumbnails_of
 from backend.videos.wording import decode_sentences, status_sentence, waiting_reason
 from contract.options import AnalysisOptions
 from contract.statuses import AnalysisStatus
+from exports.formats import FORMATS
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ def _result(analysis: Analysis) -> dict[str, Any]:
         "stage_seconds": stages,
         "decoding": decode_sentences(analysis.decode_report) if analysis.decode_report else [],
         "thumbnails": _thumbnails(analysis),
+        "exports": [(form.title, export_link(analysis, form)) for form in FORMATS.values() if form.available],
     }
 
 

@@ -7,6 +7,7 @@ from django.urls import reverse
 from backend.videos.models import Analysis, AnalysisEvent, Video
 from backend.videos.wording import status_sentence, waiting_reason
 from contract.statuses import TERMINAL, AnalysisStatus
+from exports.formats import FORMATS, ExportFormat
 
 
 def video_document(video: Video) -> dict[str, Any]:
@@ -54,9 +55,14 @@ def analysis_document(analysis: Analysis) -> dict[str, Any]:
             "self": reverse("api-analysis", args=[analysis.pk]),
             "video": reverse("api-video", args=[analysis.video_id]),
             **{name: reverse(f"api-analysis-{name}", args=[analysis.pk]) for name in links},
+            "exports": {form.name: export_link(analysis, form) for form in FORMATS.values() if form.available},
             "page": reverse("analysis", args=[analysis.pk]),
         },
     }
+
+
+def export_link(analysis: Analysis, form: ExportFormat) -> str:
+    return reverse("api-analysis-export", args=[analysis.pk, form.name])
 
 
 def event_document(event: AnalysisEvent) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Rows and messages for the backend's tests, made with as little as each test says."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from backend.accounts.models import User
-from backend.videos.models import Analysis, Detection, Track, UploadStatus, Video
+from backend.videos.models import Analysis, Chunk, Detection, Track, UploadStatus, Video
 from contract.jobs import job_name
 from contract.options import AnalysisOptions
 
@@ -42,6 +43,21 @@ def make_detection(analysis: Analysis, frame_index: int, ordinal: int = 0, **col
         **columns,
     }
     return Detection.objects.create(analysis=analysis, frame_index=frame_index, ordinal=ordinal, **values)
+
+
+def make_finished(owner: User, frames: Sequence[int], **columns: Any) -> Analysis:
+    """A succeeded analysis with so many detections in each frame, all of track 1, in chunks of two frames."""
+    summary = {**SUMMARY, "frames": len(frames), "detections": sum(frames)}
+    report = {**DECODE_REPORT, "analysed_frames": len(frames)}
+    defaults = {"status": "succeeded", "summary": summary, "decode_report": report}
+    analysis = make_analysis(owner, **{**defaults, **columns})
+    for number, first in enumerate(range(0, len(frames), 2)):
+        times = [frame * 40_000 for frame in range(first, min(first + 2, len(frames)))]
+        Chunk.objects.create(analysis=analysis, number=number, first_frame=first, pts_us=times)
+    for frame, count in enumerate(frames):
+        for ordinal in range(count):
+            make_detection(analysis, frame, ordinal)
+    return analysis
 
 
 def make_track(analysis: Analysis, track_id: int, **columns: Any) -> Track:

@@ -12,7 +12,7 @@ from backend.accounts.models import ApiKey, User
 from backend.accounts.services import create_api_key
 from backend.config.urls import API, PAGES
 from backend.videos.models import Analysis, Video
-from tests.backend.making import make_analysis, make_detection, make_track, make_video
+from tests.backend.making import make_finished, make_track, make_video
 
 pytestmark = pytest.mark.django_db
 
@@ -25,6 +25,7 @@ FOREIGN = {
     "api-analysis-tracks": "GET",
     "api-analysis-events": "GET",
     "api-analysis-thumbnails": "GET",
+    "api-analysis-export": "GET",
     "api-api-key": "DELETE",
     "video": "GET",
     "analysis": "GET",
@@ -39,19 +40,19 @@ class Estate:
 
     def __init__(self, user: User) -> None:
         self.video = make_video(user)
-        self.analysis = make_analysis(user, video=self.video, status="succeeded")
-        make_detection(self.analysis, 0)
+        self.analysis = make_finished(user, [1], video=self.video)
         make_track(self.analysis, 1)
         self.key = create_api_key(user=user, name="nightly").row
 
     def path(self, name: str, *, missing: bool = False) -> str:
-        ids = {
+        values = {
+            "export_format": "csv",
             "video_id": uuid4() if missing else self.video.pk,
             "analysis_id": uuid4() if missing else self.analysis.pk,
             "api_key_id": 10**12 if missing else self.key.pk,
         }
         wanted = pattern(name).pattern.converters
-        return "/" + get_resolver().reverse(name, **{key: ids[key] for key in wanted})
+        return "/" + get_resolver().reverse(name, **{key: values[key] for key in wanted})
 
 
 def pattern(name: str) -> URLPattern:
