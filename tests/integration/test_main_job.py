@@ -1,5 +1,6 @@
 """A video goes in by HTTP and its detections and tracks come out, through every real part."""
 
+import json
 from collections.abc import Callable
 
 import httpx
@@ -85,6 +86,21 @@ def test_the_decode_report_tells_what_the_file_was(crossing, crossing_state):
     )
     assert report["skipped"] == []
     assert (report["first_pts_us"], report["last_pts_us"]) == (0, round((crossing.frame_count - 1) * 1e6 / 30))
+
+
+def test_the_exports_hold_what_the_job_stored(product, crossing, crossing_state, predictions):
+    """Written by one part and read by another; the counts at the end of an export must agree."""
+    with httpx.Client(base_url=product.stack.url, trust_env=False) as client:
+        client.headers["Authorization"] = f"Api-Key {product.stack.api_key}"
+        links = crossing_state["links"]["exports"]
+        files = {name: client.get(link).raise_for_status().content for name, link in links.items()}
+
+    rows = predictions(crossing_state)
+    coco = json.loads(files["coco"])
+    assert len(coco["images"]) == crossing.frame_count
+    assert len(coco["annotations"]) == len(files["jsonl"].splitlines()) == len(rows)
+    assert len(files["csv"].splitlines()) == len(rows) + 1
+    assert len(files["motchallenge"].splitlines()) == sum(row.track_id is not None for row in rows)
 
 
 def test_the_history_shows_each_stop_once_and_in_order(crossing_state, get):
