@@ -1,24 +1,26 @@
 """The story: a video's frames become detections, detections become tracks, and both are stored chunk by chunk."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batch_job.annotated_video import with_boxes, write_mp4
 from batch_job.candidates import Candidates, Keep
 from batch_job.detector import Detector
 from batch_job.errors import VideoWithoutFrames
 from batch_job.letterbox import Letterbox, Shape
 from batch_job.nms import detections_from
-from batch_job.pipeline import Stage, Stopwatch
-from batch_job.thumbnails import annotated_jpeg, evenly_spaced
+from batch_job.pipeline import Item, Stage, Stopwatch
+from batch_job.thumbnails import annotated_jpeg, evenly_spaced, plain_jpeg, poster_frame
 from batch_job.tracker import Tracker
 from batch_job.values import Chunk, Detections, Frame, FrameResult, Image
-from contract.keys import thumbnail_key
+from contract.keys import annotated_video_key, poster_key, thumbnail_key
 from contract.messages import AnalysisRequest
 from contract.options import AnalysisOptions
 from contract.results import ClassCount, DecodeReport, Summary, Thumbnail
@@ -37,6 +39,7 @@ class Source(Protocol):
         """Analysed frames from index `start` on; the same frames each time the same video is opened."""
 
     def pictures_at(self, times_us: Iterable[int]) -> Iterator[tuple[int, Image]]: ...
+    def all_frames(self) -> Generator[Frame, None, None]: ...
     def report(self) -> DecodeReport: ...
     def whereabouts(self) -> str: ...
 
@@ -57,9 +60,10 @@ class Results(Protocol):
 
 
 class Pictures(Protocol):
-    """Where thumbnails go."""
+    """Where pictures and videos go. What is put again under the same key replaces what was there."""
 
     def put_jpeg(self, key: str, jpeg: bytes) -> None: ...
+    def put_video(self, key: str, path: Path) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +95,7 @@ class Analysis:
     pictures: Pictures
     watch: Stopwatch
     chunk_frames: int
+    scratch: Path  # a folder for a file on its way
     halt: Callable[[], None]
 
     def run(self) -> Summary:
@@ -114,8 +119,9 @@ class Analysis:
             raise VideoWithoutFrames(self.video.whereabouts())
         self.results.enter(Doing.FINISHING)
         with self.watch.timing("thumbnails"):
-            thumbnails = tuple(self._thumbnails(frames))
-        summary = self._summary(frames, thumbnails)
+            thumbnails, poster = self._thumbnails(frames)
+        annotated_video = self._annotated_video() if self.request.options.annotated_video else None
+        summary = self._summary(frames, thumbnails, poster=poster, annotated_video=annotated_video)
         self.halt()
         self.results.finish(summary=summary, report=self.video.report(), seconds=self.watch.seconds())
         return summary
@@ -159,16 +165,43 @@ class Analysis:
         for ready, candidates in found:
             yield ready, detections_from(candidates, ready.letterbox, iou=self.request.options.iou)
 
-    def _thumbnails(self, frames: int) -> Iterator[Thumbnail]:
+    def _thumbnails(self, frames: int) -> tuple[tuple[Thumbnail, ...], str | None]:
+        """And the poster's key, unless its frame is not found again."""
         wanted = evenly_spaced(frames, self.request.options.thumbnails)
         results = {result.pts_us: result for result in map(self.results.frame, wanted)}
-        for number, (pts_us, image) in enumerate(self.video.pictures_at(results)):
-            result = results[pts_us]
-            key = thumbnail_key(self.request.analysis_id, number)
-            self.pictures.put_jpeg(key, annotated_jpeg(image, result, self.model.classes))
-            yield Thumbnail(key=key, frame_index=result.index, pts_us=pts_us)
+        poster_us = self.results.frame(poster_frame(frames)).pts_us
+        thumbnails: list[Thumbnail] = []
+        poster = None
+        for pts_us, image in self.video.pictures_at({poster_us, *results}):
+            if pts_us == poster_us:
+                poster = poster_key(self.request.analysis_id)
+                self.pictures.put_jpeg(poster, plain_jpeg(image))
+            if pts_us in results:
+                result = results[pts_us]
+                key = thumbnail_key(self.request.analysis_id, len(thumbnails))
+                self.pictures.put_jpeg(key, annotated_jpeg(image, result, self.model.classes))
+                thumbnails.append(Thumbnail(key=key, frame_index=result.index, pts_us=pts_us))
+        return tuple(thumbnails), poster
 
-    def _summary(self, frames: int, thumbnails: tuple[Thumbnail, ...]) -> Summary:
+    def _annotated_video(self) -> str:
+        self.results.enter(Doing.DRAWING)
+        key, path = annotated_video_key(self.request.analysis_id), self.scratch / "annotated.mp4"
+        with self.watch.timing("annotated video"):
+            with closing(self.video.all_frames()) as frames:
+                results = (result for chunk in self.results.chunks() for result in chunk.frames)
+                write_mp4(path, self._halting(with_boxes(frames, results, self.model.classes)))
+            self.pictures.put_video(key, path)
+            path.unlink(missing_ok=True)
+        return key
+
+    def _halting(self, items: Iterator[Item]) -> Iterator[Item]:
+        for item in items:
+            self.halt()
+            yield item
+
+    def _summary(
+        self, frames: int, thumbnails: tuple[Thumbnail, ...], *, poster: str | None, annotated_video: str | None
+    ) -> Summary:
         counts = self.results.counts()
         return Summary(
             frames=frames,
@@ -179,6 +212,8 @@ class Analysis:
                 for class_id, (detections, tracks) in counts.items()
             },
             thumbnails=thumbnails,
+            poster=poster,
+            annotated_video=annotated_video,
         )
 
 

@@ -22,13 +22,13 @@ from contract.statuses import AnalysisStatus, Stage, may_become
 
 _NAMES = {
     name.lower(): sql.Identifier(getattr(tables, name))
-    for name in ("ANALYSIS", "EVENT", "CHUNK", "DETECTION", "TRACK")
+    for name in ("ANALYSIS", "EVENT", "CHUNK", "DETECTION", "TRACK", "SECOND")
 }
 HELD = "WHERE id = %(id)s AND status = %(running)s AND claim_job_id = %(job_id)s AND claim_attempt = %(attempt)s"
 
 
 def named(text: str) -> sql.Composed:
-    """SQL with {analysis}, {event}, {chunk}, {detection} and {track} replaced by the tables' names."""
+    """SQL with {analysis}, {event}, {chunk}, {detection}, {track} and {second} replaced by the tables' names."""
     return sql.SQL(text).format(**_NAMES)
 
 

@@ -144,6 +144,7 @@ def _analyse(
                     pictures=bucket,
                     watch=watch,
                     chunk_frames=settings.chunk_frames,
+                    scratch=folder,
                     halt=stop.check,
                 )
                 summary = analysis.run()

@@ -1,5 +1,6 @@
-"""Objects in S3: the video comes, pictures go."""
+"""Objects in S3: the video comes, what was made of it goes."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import boto3
+from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 _PART_BYTES = 1 << 20
 _BREAKS_IN_A_ROW = 5
 _FIRST_PAUSE_SECONDS = 1.0
+_LOOK_SECONDS = 0.02
+_TRANSFER = TransferConfig(max_concurrency=2)
 
 
 class MediaBucket:
@@ -69,6 +73,18 @@ class MediaBucket:
         self._halt()
         with _translated(key):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=jpeg, ContentType="image/jpeg")
+
+    def put_video(self, key: str, path: Path) -> None:
+        """In parts, so that memory does not grow with the file; S3 shows it when it is whole, or not at all.
+
+        Raises StorageUnavailable, or whatever `halt` raises: then what was sent is thrown away.
+        """
+        with _translated(key), create_transfer_manager(self._client, _TRANSFER) as manager:
+            upload = manager.upload(os.fspath(path), self._bucket, key, {"ContentType": "video/mp4"})
+            while not upload.done():
+                self._halt()
+                time.sleep(_LOOK_SECONDS)
+            upload.result()
 
     def close(self) -> None:
         self._client.close()

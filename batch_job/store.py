@@ -1,4 +1,4 @@
-"""The results in PostgreSQL: chunks of frames, and at the end tracks and the summary."""
+"""The results in PostgreSQL: chunks of frames, and at the end what is made of them all."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,6 +7,7 @@ import numpy as np
 import psycopg
 from psycopg import sql
 
+from batch_job.aggregates import IN_FRAME, ON_PATH, PLACES, WHOLE_SECOND
 from batch_job.claim import HELD, Claim, named
 from batch_job.copy_rows import COLUMNS, binary_copy
 from batch_job.database import Database
@@ -50,12 +51,27 @@ _COUNTS = named("""
     GROUP BY class_id ORDER BY class_id
 """)
 # The order inside the mean makes its rounding the same whatever order the rows lie in.
-_TRACKS = named("""
-    INSERT INTO {track} (analysis_id, track_id, class_id, first_frame, last_frame, first_pts_us, last_pts_us,
-                         detections, confidence)
-    SELECT analysis_id, track_id, min(class_id), min(frame_index), max(frame_index), min(pts_us), max(pts_us),
-           count(*), avg(confidence ORDER BY frame_index, ordinal)
-    FROM {detection} WHERE analysis_id = %(id)s AND track_id IS NOT NULL GROUP BY analysis_id, track_id
+_TRACKS = named(f"""
+    INSERT INTO {{track}} (analysis_id, track_id, class_id, first_frame, last_frame, first_pts_us, last_pts_us,
+                           detections, confidence, path)
+    SELECT %(id)s, track_id, min(class_id), min(frame_index), max(frame_index), min(pts_us), max(pts_us),
+           count(*), avg(confidence ORDER BY frame_index),
+           jsonb_agg(jsonb_build_array(pts_us, round(((x1::float8 + x2) / 2)::numeric, 2),
+                                       round(((y1::float8 + y2) / 2)::numeric, 2)) ORDER BY frame_index)
+               FILTER (WHERE {ON_PATH})
+    FROM (
+        SELECT *, {PLACES} FROM {{detection}} WHERE analysis_id = %(id)s AND track_id IS NOT NULL
+    ) AS placed
+    GROUP BY track_id
+""")
+_SECONDS = named(f"""
+    INSERT INTO {{second}} (analysis_id, second, class_id, detections, most, tracks)
+    SELECT %(id)s, second, class_id, count(*), max(in_frame), count(DISTINCT track_id)
+    FROM (
+        SELECT class_id, track_id, {WHOLE_SECOND} AS second, {IN_FRAME} AS in_frame
+        FROM {{detection}} WHERE analysis_id = %(id)s
+    ) AS counted
+    GROUP BY second, class_id
 """)
 
 
@@ -125,7 +141,7 @@ class Store:
         return self._database.transact(work)
 
     def finish(self, *, summary: Summary, report: DecodeReport, seconds: Mapping[str, float]) -> None:
-        """The analysis has succeeded: tracks, summary and status, in one transaction."""
+        """The analysis has succeeded: tracks, counts per second, summary and status, in one transaction."""
 
         def work(connection: psycopg.Connection, repeated: bool) -> None:
             if repeated and self._claim.stands_as(connection, AnalysisStatus.SUCCEEDED):
@@ -139,6 +155,7 @@ class Store:
             }
             self._claim.hold(connection, _FINISH, values)
             connection.execute(_TRACKS, {"id": self._id})
+            connection.execute(_SECONDS, {"id": self._id})
             detail = {"frames": summary.frames, "detections": summary.detections, "tracks": summary.tracks}
             self._claim.append_event(connection, AnalysisStatus.SUCCEEDED, detail)
 

@@ -1,8 +1,9 @@
-"""Annotated pictures of a finished analysis."""
+"""Pictures of a finished analysis."""
 
 from collections.abc import Sequence
 
 import cv2
+import numpy as np
 
 from batch_job.values import FrameResult, Image
 
@@ -25,18 +26,44 @@ def evenly_spaced(frames: int, wanted: int) -> list[int]:
     return sorted({(2 * number + 1) * frames // (2 * wanted) for number in range(wanted)}) if frames else []
 
 
+def poster_frame(frames: int) -> int:
+    """Index of the one that stands for `frames` frames: a tenth in, past the black that many videos begin with."""
+    return frames // 10
+
+
+def plain_jpeg(image: Image) -> bytes:
+    """The frame as it is, at most 1280 pixels on a side."""
+    return _jpeg(_at_most(_LONGEST_SIDE, image)[0])
+
+
 def annotated_jpeg(image: Image, result: FrameResult, classes: Sequence[str]) -> bytes:
-    """The frame with box, class, confidence and track number of each detection, at most 1280 pixels on a side."""
-    height, width = image.shape[:2]
-    scale = min(1.0, _LONGEST_SIDE / max(height, width))
-    size = max(round(width * scale), 1), max(round(height * scale), 1)
-    picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image.copy()
+    """The annotated frame, at most 1280 pixels on a side."""
+    return _jpeg(annotated(image, result, classes, longest_side=_LONGEST_SIDE))
+
+
+def annotated(image: Image, result: FrameResult, classes: Sequence[str], *, longest_side: int) -> Image:
+    """A copy, scaled down where it is larger, with box, class, confidence and track number of each detection."""
+    picture, scale = _at_most(longest_side, image)
     # The most confident is drawn last, on top of the others.
     for number in reversed(range(len(result.detections))):
         _draw(picture, result, number, scale, classes)
+    return picture
+
+
+def _at_most(longest_side: int, image: Image) -> tuple[Image, float]:
+    """A copy of which no side is longer, in pixels, and the scale it has."""
+    height, width = image.shape[:2]
+    scale = min(1.0, longest_side / max(height, width))
+    if scale == 1.0:
+        return image.copy(), scale
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False), scale
+
+
+def _jpeg(picture: Image) -> bytes:
     encoded, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     if not encoded:
-        raise ValueError(f"a picture of {size} cannot be encoded")
+        raise ValueError(f"a picture of {picture.shape} cannot be encoded")
     return jpeg.tobytes()
 
 

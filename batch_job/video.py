@@ -47,6 +47,12 @@ class Video:
                 return decoder.upright(picture)
             raise VideoWithoutFrames(_whereabouts(decoder))
 
+    def all_frames(self) -> Generator[Frame, None, None]:
+        """Every frame of the stream, whatever is analysed; decoding starts anew."""
+        with Decoder(self._path) as decoder:
+            for number, (pts_us, picture) in enumerate(decoder.pictures()):
+                yield Frame(index=number, pts_us=pts_us, image=decoder.upright(picture))
+
     def expected_frames(self, options: AnalysisOptions) -> int | None:
         """How many frames will be analysed if the header is right."""
         stream, container = self._decoder.stream, self._decoder.container

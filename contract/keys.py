@@ -11,5 +11,18 @@ def upload_key(owner_id: int, video_id: UUID) -> str:
     return f"{UPLOADS_PREFIX}{owner_id}/{video_id}"
 
 
+def analysis_prefix(analysis_id: UUID) -> str:
+    """Everything the job makes of one analysis."""
+    return f"{ANALYSES_PREFIX}{analysis_id}/"
+
+
 def thumbnail_key(analysis_id: UUID, number: int) -> str:
-    return f"{ANALYSES_PREFIX}{analysis_id}/thumbnails/{number:03d}.jpg"
+    return f"{analysis_prefix(analysis_id)}thumbnails/{number:03d}.jpg"
+
+
+def poster_key(analysis_id: UUID) -> str:
+    return f"{analysis_prefix(analysis_id)}poster.jpg"
+
+
+def annotated_video_key(analysis_id: UUID) -> str:
+    return f"{analysis_prefix(analysis_id)}annotated.mp4"

@@ -25,6 +25,7 @@ class AnalysisOptions:
     frames_per_second: float | None = None  # analyse at most this many frames per second of video time
     track: bool = True  # give detections of one object the same track id
     thumbnails: int = 6  # evenly spaced annotated pictures
+    annotated_video: bool = False  # an MP4 with the boxes drawn in
 
     def __post_init__(self) -> None:
         faults = dict(_faults(self))
@@ -72,6 +73,7 @@ def _faults(options: AnalysisOptions) -> list[tuple[str, str]]:
             ),
             ("track", isinstance(options.track, bool), "must be true or false"),
             ("thumbnails", _integer(options.thumbnails, 0, 32), "must be a whole number from 0 to 32"),
+            ("annotated_video", isinstance(options.annotated_video, bool), "must be true or false"),
         )
         if not good
     ]

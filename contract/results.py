@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+PATH_POINTS = 64  # of a track's path at most: enough to draw it, and little beside its detections
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SkippedFrames:
@@ -55,6 +57,8 @@ class Summary:
     tracks: int
     per_class: Mapping[str, ClassCount]  # class name -> counts; classes without detections are left out
     thumbnails: tuple[Thumbnail, ...]
+    poster: str | None = None  # key in the media bucket; None where the frame cannot be found again
+    annotated_video: str | None = None  # key in the media bucket; None where it was not asked for
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

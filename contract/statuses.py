@@ -19,6 +19,7 @@ class Stage(StrEnum):
     FETCHING = "fetching"  # the video comes from S3
     ANALYSING = "analysing"  # frames are decoded, detected, tracked and stored
     FINISHING = "finishing"  # tracks, thumbnails and summary
+    DRAWING = "drawing"  # the annotated video, where it was asked for
 
 
 TERMINAL: frozenset[AnalysisStatus] = frozenset(

@@ -68,4 +68,16 @@ TRACK_COLUMNS = (
     "last_pts_us",  # bigint
     "detections",  # integer
     "confidence",  # real: mean over its detections
+    "path",  # jsonb: [[pts_us, centre x, centre y], ...], at most contract.results.PATH_POINTS
+)
+
+# What a chart over time needs, without reading every detection. Nothing found in a second: no row.
+SECOND = "videos_second"
+SECOND_COLUMNS = (
+    "analysis_id",  # uuid
+    "second",  # bigint: pts_us / 1,000,000, rounded down
+    "class_id",  # smallint
+    "detections",  # integer: in all analysed frames of this second
+    "most",  # integer: in one frame
+    "tracks",  # integer: different ones
 )

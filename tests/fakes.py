@@ -1,7 +1,8 @@
 """Small stand-ins for the parts around the story: a video, a network, a store, a bucket and AWS Batch."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,14 @@ class FakeVideo:
 
     def frames(self, options: AnalysisOptions, *, start: int = 0) -> Iterator[Frame]:
         for index in range(start, self.count):
-            yield Frame(index=index, pts_us=33_333 * index, image=self._picture(index))
+            yield Frame(index=index, pts_us=33_333 * index, image=self.picture(index))
+
+    def all_frames(self) -> Generator[Frame, None, None]:
+        yield from self.frames(AnalysisOptions())
 
     def pictures_at(self, times_us: Iterable[int]) -> Iterator[tuple[int, Image]]:
         for time in sorted(times_us):
-            yield time, self._picture(time // 33_333)
+            yield time, self.picture(time // 33_333)
 
     def report(self) -> DecodeReport:
         return DecodeReport(
@@ -56,7 +60,7 @@ class FakeVideo:
     def whereabouts(self) -> str:
         return "fake"
 
-    def _picture(self, index: int) -> Image:
+    def picture(self, index: int) -> Image:
         picture = np.zeros((*SIZE, 3), np.uint8)
         picture[0, 0] = index % 256, index // 256, 0
         return picture
@@ -148,9 +152,13 @@ class FakeResults:
 class FakePictures:
     def __init__(self) -> None:
         self.jpegs: dict[str, bytes] = {}
+        self.videos: dict[str, bytes] = {}
 
     def put_jpeg(self, key: str, jpeg: bytes) -> None:
         self.jpegs[key] = jpeg
+
+    def put_video(self, key: str, path: Path) -> None:
+        self.videos[key] = path.read_bytes()
 
 
 class FakeBatch:

@@ -13,7 +13,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class ContentSecurityPolicy:
-    """Only our own files, and the media bucket for uploads and pictures; nothing inline."""
+    """Only our own files, and the media bucket for uploads, pictures and videos; nothing inline."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self._get_response = get_response
@@ -58,6 +58,7 @@ def _policy() -> str:
             "default-src 'self'",
             f"connect-src 'self'{media}",
             f"img-src 'self' data:{media}",
+            f"media-src 'self'{media}",
             "object-src 'none'",
             "base-uri 'none'",
             "form-action 'self'",

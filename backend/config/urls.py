@@ -19,6 +19,7 @@ API: list[URLPattern] = [
         name="api-analysis-detections",
     ),
     path("api/analyses/<uuid:analysis_id>/tracks", result_apis.TrackList.as_view(), name="api-analysis-tracks"),
+    path("api/analyses/<uuid:analysis_id>/seconds", result_apis.SecondList.as_view(), name="api-analysis-seconds"),
     path("api/analyses/<uuid:analysis_id>/events", result_apis.EventList.as_view(), name="api-analysis-events"),
     path(
         "api/analyses/<uuid:analysis_id>/thumbnails",
@@ -30,6 +31,7 @@ API: list[URLPattern] = [
         export_apis.AnalysisExport.as_view(),
         name="api-analysis-export",
     ),
+    path("api/analyses/<uuid:analysis_id>/media", result_apis.MediaDetail.as_view(), name="api-analysis-media"),
     path("api/models", apis.ModelList.as_view(), name="api-models"),
     path("api/api-keys", accounts_api.ApiKeyList.as_view(), name="api-api-keys"),
     path("api/api-keys/<int:api_key_id>", accounts_api.ApiKeyDetail.as_view(), name="api-api-key"),

@@ -196,6 +196,26 @@ class Track(models.Model):
     last_pts_us = models.BigIntegerField()
     detections = models.IntegerField()
     confidence = RealField()
+    path = models.JSONField(default=list, db_default=[])
 
     def __str__(self) -> str:
         return f"track {self.track_id} of {self.analysis_id}"
+
+    @property
+    def duration_us(self) -> int:
+        return self.last_pts_us - self.first_pts_us
+
+
+class Second(models.Model):
+    """How many of one class were seen in one second of video time."""
+
+    pk = models.CompositePrimaryKey("analysis_id", "second", "class_id")
+    analysis = models.ForeignKey(Analysis, on_delete=models.CASCADE, related_name="seconds", db_index=False)
+    second = models.BigIntegerField()
+    class_id = models.SmallIntegerField()
+    detections = models.IntegerField()
+    most = models.IntegerField()
+    tracks = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"second {self.second} of {self.analysis_id}"

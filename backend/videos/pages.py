@@ -14,7 +14,7 @@ from backend.videos import selectors
 from backend.videos.catalogue import catalogue
 from backend.videos.models import Analysis, UploadStatus
 from backend.videos.representations import export_link, is_over, progress
-from backend.videos.result_apis import thumbnails_of
+from backend.videos.result_apis import class_name, media_of, thumbnails_of
 from backend.videos.wording import decode_sentences, status_sentence, waiting_reason
 from contract.options import AnalysisOptions
 from contract.statuses import AnalysisStatus
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 VIDEOS_SHOWN = 50
 ANALYSES_SHOWN = 3
 HISTORY_SHOWN = 100
+TRACKS_SHOWN = 10
 STAGES = (
     "fetch",
     "model",
@@ -35,6 +36,7 @@ STAGES = (
     "track",
     "store",
     "thumbnails",
+    "annotated video",
     "total",
 )
 
@@ -106,8 +108,12 @@ def _result(analysis: Analysis) -> dict[str, Any]:
         "per_class": [{"name": name, **counts} for name, counts in per_class],
         "stage_seconds": stages,
         "decoding": decode_sentences(analysis.decode_report) if analysis.decode_report else [],
-        "thumbnails": _thumbnails(analysis),
         "exports": [(form.title, export_link(analysis, form)) for form in FORMATS.values() if form.available],
+        "tracks": [
+            {"class": class_name(analysis, track.class_id), "row": track, "seconds": track.duration_us / 1_000_000}
+            for track in selectors.longest_tracks_of(analysis, most=TRACKS_SHOWN)
+        ],
+        **_pictures(analysis),
     }
 
 
@@ -115,13 +121,16 @@ def _place(stage: str) -> int:
     return STAGES.index(stage) if stage in STAGES else len(STAGES)
 
 
-def _thumbnails(analysis: Analysis) -> list[dict[str, Any]]:
+def _pictures(analysis: Analysis) -> dict[str, Any]:
     try:
-        thumbnails = thumbnails_of(analysis)
+        thumbnails, media = thumbnails_of(analysis), media_of(analysis)
     except StorageUnavailable:
         logger.warning("page without pictures", extra={"analysis_id": analysis.pk})
-        return []
-    return [{**thumbnail, "seconds": thumbnail["pts_us"] / 1_000_000} for thumbnail in thumbnails]
+        return {}
+    return {
+        "thumbnails": [{**thumbnail, "seconds": thumbnail["pts_us"] / 1_000_000} for thumbnail in thumbnails],
+        **media,
+    }
 
 
 def _options(analysis: Analysis) -> list[tuple[str, Any]]:

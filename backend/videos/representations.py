@@ -28,7 +28,7 @@ def video_document(video: Video) -> dict[str, Any]:
 
 
 def analysis_document(analysis: Analysis) -> dict[str, Any]:
-    links = ("detections", "tracks", "events", "thumbnails")
+    links = ("detections", "tracks", "seconds", "events", "thumbnails", "media")
     return {
         "id": str(analysis.pk),
         "video": str(analysis.video_id),

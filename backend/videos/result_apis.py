@@ -12,13 +12,14 @@ from rest_framework.views import APIView
 
 from backend.videos import selectors
 from backend.videos.errors import RequestInvalid
-from backend.videos.models import Analysis, Detection, Track
+from backend.videos.models import Analysis, Detection, Second, Track
 from backend.videos.pagination import Keyset
 from backend.videos.representations import event_document
 from backend.videos.wiring import media_bucket
 
 DETECTIONS = Keyset(columns=("frame_index", "ordinal"), default_size=200, most=1000)
 TRACKS = Keyset(columns=("track_id",), default_size=200, most=1000)
+SECONDS = Keyset(columns=("second", "class_id"), default_size=200, most=1000)
 EVENTS = Keyset(columns=("id",), default_size=200, most=1000)
 
 
@@ -79,11 +80,32 @@ class TrackList(Results):
                 "last_frame": track.last_frame,
                 "first_pts_us": track.first_pts_us,
                 "last_pts_us": track.last_pts_us,
+                "duration_us": track.duration_us,
                 "detections": track.detections,
                 "confidence": track.confidence,
+                "path": track.path,
             }
 
         return TRACKS.page(request, tracks).document(represent)
+
+
+class SecondList(Results):
+    """Filter: `class` (name). Written when the analysis finishes."""
+
+    def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
+        seconds = selectors.seconds_of(analysis, class_id=_class_id(request, analysis))
+
+        def represent(second: Second) -> dict[str, Any]:
+            return {
+                "second": second.second,
+                "class_id": second.class_id,
+                "class": class_name(analysis, second.class_id),
+                "detections": second.detections,
+                "most": second.most,
+                "tracks": second.tracks,
+            }
+
+        return SECONDS.page(request, seconds).document(represent)
 
 
 class EventList(Results):
@@ -96,26 +118,45 @@ class ThumbnailList(Results):
         return {"results": thumbnails_of(analysis), "next": None}
 
 
+class MediaDetail(Results):
+    """The poster and the annotated video; null where there is none."""
+
+    def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
+        return media_of(analysis)
+
+
 def thumbnails_of(analysis: Analysis) -> list[dict[str, Any]]:
     """Presigned URLs of the annotated pictures. Raises StorageUnavailable."""
-    seconds = settings.DOWNLOAD_URL_SECONDS
-    expires_at = datetime.now(tz=UTC) + timedelta(seconds=seconds)
     return [
         {
             "frame_index": thumbnail["frame_index"],
             "pts_us": thumbnail["pts_us"],
-            "url": media_bucket().presigned_download(
-                key=thumbnail["key"], seconds=seconds, content_type="image/jpeg"
-            ),
-            "expires_at": expires_at,
+            **_download(thumbnail["key"], "image/jpeg"),
         }
         for thumbnail in (analysis.summary or {}).get("thumbnails", ())
     ]
 
 
+def media_of(analysis: Analysis) -> dict[str, Any]:
+    """Presigned URLs. Raises StorageUnavailable."""
+    summary = analysis.summary or {}
+    return {
+        name: _download(summary[name], content_type) if summary.get(name) else None
+        for name, content_type in (("poster", "image/jpeg"), ("annotated_video", "video/mp4"))
+    }
+
+
 def class_name(analysis: Analysis, class_id: int) -> str:
     names = analysis.class_names
     return names[class_id] if 0 <= class_id < len(names) else f"class {class_id}"
+
+
+def _download(key: str, content_type: str) -> dict[str, Any]:
+    seconds = settings.DOWNLOAD_URL_SECONDS
+    return {
+        "url": media_bucket().presigned_download(key=key, seconds=seconds, content_type=content_type),
+        "expires_at": datetime.now(tz=UTC) + timedelta(seconds=seconds),
+    }
 
 
 def _class_id(request: Request, analysis: Analysis) -> int | None:

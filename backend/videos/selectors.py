@@ -2,10 +2,10 @@
 
 import uuid
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import F, Prefetch, QuerySet
 
 from backend.accounts.models import User
-from backend.videos.models import Analysis, AnalysisEvent, Detection, Track, Video
+from backend.videos.models import Analysis, AnalysisEvent, Detection, Second, Track, Video
 
 NEWEST = ("-created_at", "-id")
 
@@ -48,6 +48,15 @@ def detections_of(
 def tracks_of(analysis: Analysis, *, class_id: int | None = None) -> QuerySet[Track]:
     tracks = Track.objects.filter(analysis_id=analysis.pk)
     return tracks if class_id is None else tracks.filter(class_id=class_id)
+
+
+def seconds_of(analysis: Analysis, *, class_id: int | None = None) -> QuerySet[Second]:
+    seconds = Second.objects.filter(analysis_id=analysis.pk)
+    return seconds if class_id is None else seconds.filter(class_id=class_id)
+
+
+def longest_tracks_of(analysis: Analysis, *, most: int) -> QuerySet[Track]:
+    return tracks_of(analysis).defer("path").order_by(F("first_pts_us") - F("last_pts_us"), "track_id")[:most]
 
 
 def events_of(analysis: Analysis) -> QuerySet[AnalysisEvent]:

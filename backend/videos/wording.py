@@ -11,6 +11,7 @@ _STAGES = {
     Stage.FETCHING: "Fetching the video",
     Stage.ANALYSING: "Analysing the frames",
     Stage.FINISHING: "Putting the results together",
+    Stage.DRAWING: "Drawing the annotated video",
 }
 
 _STATUSES = {

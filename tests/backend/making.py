@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from backend.accounts.models import User
-from backend.videos.models import Analysis, Chunk, Detection, Track, UploadStatus, Video
+from backend.videos.models import Analysis, Chunk, Detection, Second, Track, UploadStatus, Video
 from contract.jobs import job_name
 from contract.options import AnalysisOptions
 
@@ -69,9 +69,15 @@ def make_track(analysis: Analysis, track_id: int, **columns: Any) -> Track:
         "last_pts_us": 360_000,
         "detections": 10,
         "confidence": 0.5,
+        "path": [[0, 10.5, 20.25], [360_000, 12, 20.25]],
         **columns,
     }
     return Track.objects.create(analysis=analysis, track_id=track_id, **values)
+
+
+def make_second(analysis: Analysis, second: int, **columns: Any) -> Second:
+    values = {"class_id": 0, "detections": 30, "most": 2, "tracks": 1, **columns}
+    return Second.objects.create(analysis=analysis, second=second, **values)
 
 
 SUMMARY = {
@@ -83,6 +89,8 @@ SUMMARY = {
         "star": {"detections": 100, "tracks": 1},
     },
     "thumbnails": [{"key": "analyses/x/thumbnails/000.jpg", "frame_index": 10, "pts_us": 400_000}],
+    "poster": "analyses/x/poster.jpg",
+    "annotated_video": None,
 }
 
 DECODE_REPORT = {

@@ -10,7 +10,7 @@ from django.test import Client
 
 from backend.accounts.models import User
 from backend.videos.wording import decode_sentences
-from tests.backend.making import DECODE_REPORT, SUMMARY, make_analysis, make_video
+from tests.backend.making import DECODE_REPORT, SUMMARY, make_analysis, make_track, make_video
 
 pytestmark = pytest.mark.django_db
 
@@ -93,6 +93,7 @@ def test_finished_analysis_shows_its_result(browser: Client, owner: User, media:
         decode_report=DECODE_REPORT,
         stage_seconds={"decode": 1.25},
     )
+    make_track(analysis, 7, class_id=3, last_pts_us=2_500_000)
     page = text(browser, f"/analyses/{analysis.pk}")
     assert "progress.js" not in page
     assert "100 frames, 250 detections, 3 tracks" in page
@@ -101,18 +102,40 @@ def test_finished_analysis_shows_its_result(browser: Client, owner: User, media:
     assert "1.25" in page
     assert f"{media}/analyses/x/thumbnails/000.jpg" in page
     assert 'alt="Frame 10 with the detected boxes"' in page
+    assert f"{media}/analyses/x/poster.jpg" in page
+    assert "<video" not in page
+    assert '<th scope="row">7</th><td>star</td><td class="number">2.50</td>' in page
+
+
+def test_annotated_video_is_played_on_the_page(browser: Client, owner: User, media: str):
+    """The poster is what it shows before."""
+    summary = {**SUMMARY, "annotated_video": "analyses/x/annotated.mp4"}
+    analysis = make_analysis(owner, status="succeeded", summary=summary)
+    page = text(browser, f"/analyses/{analysis.pk}")
+    (video,) = re.findall(r"<video[^>]*>", page)
+    assert f"/{media}/analyses/x/annotated.mp4" in video
+    assert f"/{media}/analyses/x/poster.jpg" in video
+    assert page.count("poster.jpg") == 1
+
+
+def test_longest_tracks_come_first(browser: Client, owner: User):
+    analysis = make_analysis(owner, status="succeeded", summary=SUMMARY)
+    for track_id in range(1, 14):
+        make_track(analysis, track_id, last_pts_us=1_000_000 * (track_id % 13))
+    page = text(browser, f"/analyses/{analysis.pk}")
+    assert [int(number) for number in re.findall(r'<th scope="row">(\d+)</th>', page)] == [*range(12, 2, -1)]
 
 
 def test_seconds_are_listed_in_the_order_of_the_work(browser: Client, owner: User):
     """The job's keys, spelt out: the backend does not import the job, and the page shows them as they are."""
     stages = [
         *("fetch", "model", "decode", "preprocess", "detect", "postprocess", "track", "store", "thumbnails"),
-        "total",
+        *("annotated video", "total"),
     ]
     seconds = dict.fromkeys(reversed(stages), 1.25)
     analysis = make_analysis(owner, status="succeeded", summary=SUMMARY, stage_seconds=seconds)
     page = text(browser, f"/analyses/{analysis.pk}")
-    assert re.findall(r'<tr><th scope="row">(\w+)</th><td class="number">1\.25</td>', page) == stages
+    assert re.findall(r'<tr><th scope="row">([\w ]+)</th><td class="number">1\.25</td>', page) == stages
 
 
 def test_failed_analysis_says_why_and_whether_to_try_again(browser: Client, owner: User):
@@ -151,6 +174,7 @@ def test_policy_allows_our_own_files_and_the_bucket_only(browser: Client, aws_en
     policy = dict(part.split(" ", 1) for part in answer["Content-Security-Policy"].split("; "))
     assert policy["default-src"] == "'self'"
     assert policy["connect-src"] == f"'self' {aws_endpoint}"
+    assert policy["media-src"] == f"'self' {aws_endpoint}"
     assert policy["img-src"] == f"'self' data: {aws_endpoint}"
     assert "unsafe" not in answer["Content-Security-Policy"]
     assert answer["X-Frame-Options"] == "DENY"

@@ -8,8 +8,8 @@ from rest_framework.test import APIClient
 
 from backend.accounts.models import User
 from backend.videos.models import Analysis, AnalysisEvent
-from contract.keys import thumbnail_key
-from tests.backend.making import make_analysis, make_detection, make_track
+from contract.keys import annotated_video_key, poster_key, thumbnail_key
+from tests.backend.making import SUMMARY, make_analysis, make_detection, make_second, make_track
 
 pytestmark = pytest.mark.django_db
 
@@ -119,11 +119,30 @@ def test_tracks_are_listed_in_order(api: APIClient, analysis: Analysis):
         "last_frame": 9,
         "first_pts_us": 0,
         "last_pts_us": 360_000,
+        "duration_us": 360_000,
         "detections": 10,
         "confidence": 0.5,
+        "path": [[0, 10.5, 20.25], [360_000, 12, 20.25]],
     }
     stars = read_all(api, f"/api/analyses/{analysis.pk}/tracks?class=star")
     assert [row["track_id"] for row in stars] == [3]
+
+
+def test_seconds_are_listed_in_order(api: APIClient, analysis: Analysis):
+    """A video's clock may begin before zero."""
+    for second, class_id in ((1, 3), (0, 0), (-1, 0), (1, 0)):
+        make_second(analysis, second, class_id=class_id)
+    path = f"/api/analyses/{analysis.pk}/seconds"
+    rows = read_all(api, f"{path}?page_size=1")
+    assert [(row["second"], row["class"]) for row in rows] == [
+        (-1, "circle"),
+        (0, "circle"),
+        (1, "circle"),
+        (1, "star"),
+    ]
+    assert rows[3] == {"second": 1, "class_id": 3, "class": "star", "detections": 30, "most": 2, "tracks": 1}
+    assert [row["second"] for row in read_all(api, f"{path}?class=star")] == [1]
+    assert api.get(path.replace(str(analysis.pk), str(make_analysis(analysis.owner).pk))).json()["results"] == []
 
 
 def test_history_is_in_the_order_it_happened(api: APIClient, analysis: Analysis):
@@ -145,6 +164,27 @@ def test_thumbnails_can_be_fetched_from_their_urls(api: APIClient, owner: User, 
     answer = httpx.get(row["url"])
     assert answer.content == b"jpeg"
     assert answer.headers["Content-Type"] == "image/jpeg"
+
+
+def test_poster_and_video_can_be_fetched_from_their_urls(api: APIClient, owner: User, media: str, s3_client: Any):
+    analysis = make_analysis(owner, status="succeeded")
+    keys = {"poster": poster_key(analysis.pk), "annotated_video": annotated_video_key(analysis.pk)}
+    for name, key in keys.items():
+        s3_client.put_object(Bucket=media, Key=key, Body=name.encode())
+    analysis.summary = {**SUMMARY, **keys}
+    analysis.save()
+    found = api.get(f"/api/analyses/{analysis.pk}/media").json()
+    for name, kind in (("poster", "image/jpeg"), ("annotated_video", "video/mp4")):
+        answer = httpx.get(found[name]["url"], headers={"Range": "bytes=0-2"})  # as a player asks
+        assert (answer.status_code, answer.content) == (206, name[:3].encode())
+        assert answer.headers["Content-Type"] == kind
+
+
+@pytest.mark.parametrize("summary", [None, {"thumbnails": []}], ids=["unfinished", "from before there were any"])
+def test_what_was_not_made_is_null(api: APIClient, owner: User, summary: Any):
+    analysis = make_analysis(owner, summary=summary)
+    found = api.get(f"/api/analyses/{analysis.pk}/media").json()
+    assert found == {"poster": None, "annotated_video": None}
 
 
 def test_unfinished_analysis_has_no_thumbnails_and_partial_results(api: APIClient, owner: User):

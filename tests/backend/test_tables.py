@@ -10,15 +10,21 @@ from django.core.management import call_command
 from django.db import connection, models
 
 from backend.accounts.models import User
-from backend.videos.models import Analysis, AnalysisEvent, Chunk, Detection, Track
+from backend.videos.models import Analysis, AnalysisEvent, Chunk, Detection, Second, Track
 from contract import tables
 from contract.statuses import AnalysisStatus
-from tests.backend.making import make_analysis
+from tests.backend.making import make_analysis, make_second
 
 pytestmark = pytest.mark.django_db
 
 # Only these columns are unknown to the contract: PostgreSQL fills them.
-OWN_COLUMNS = {tables.EVENT: {"id"}, tables.CHUNK: set(), tables.DETECTION: set(), tables.TRACK: set()}
+OWN_COLUMNS = {
+    tables.EVENT: {"id"},
+    tables.CHUNK: set(),
+    tables.DETECTION: set(),
+    tables.TRACK: set(),
+    tables.SECOND: set(),
+}
 
 
 def columns_of(model: type[models.Model]) -> set[str]:
@@ -32,6 +38,7 @@ def columns_of(model: type[models.Model]) -> set[str]:
         pytest.param(Chunk, tables.CHUNK, tables.CHUNK_COLUMNS, id="chunk"),
         pytest.param(Detection, tables.DETECTION, tables.DETECTION_COLUMNS, id="detection"),
         pytest.param(Track, tables.TRACK, tables.TRACK_COLUMNS, id="track"),
+        pytest.param(Second, tables.SECOND, tables.SECOND_COLUMNS, id="second"),
     ],
 )
 def test_tables_the_job_inserts_into_have_exactly_the_contracts_columns(model, table, columns):
@@ -61,6 +68,10 @@ def test_column_types_are_those_the_contract_tells_the_job():
         (tables.TRACK, "track_id"): "integer",
         (tables.TRACK, "confidence"): "real",
         (tables.TRACK, "detections"): "integer",
+        (tables.TRACK, "path"): "jsonb",
+        (tables.SECOND, "second"): "bigint",
+        (tables.SECOND, "class_id"): "smallint",
+        **{(tables.SECOND, name): "integer" for name in ("detections", "most", "tracks")},
         (tables.ANALYSIS, "id"): "uuid",
         (tables.ANALYSIS, "status"): "text",
         (tables.ANALYSIS, "stage"): "text",
@@ -122,8 +133,10 @@ def test_deleting_an_analysis_takes_its_results_along(owner: User):
         y2=1,
     )
     Chunk.objects.create(analysis=analysis, number=0, first_frame=0, pts_us=[0])
+    make_second(analysis, 0)
     analysis.delete()
     assert not Detection.objects.exists()
+    assert not Second.objects.exists()
     assert not Chunk.objects.exists()
 
 

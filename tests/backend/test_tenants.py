@@ -26,6 +26,8 @@ FOREIGN = {
     "api-analysis-events": "GET",
     "api-analysis-thumbnails": "GET",
     "api-analysis-export": "GET",
+    "api-analysis-seconds": "GET",
+    "api-analysis-media": "GET",
     "api-api-key": "DELETE",
     "video": "GET",
     "analysis": "GET",

@@ -1,5 +1,6 @@
 """The story, with a network that finds what the test tells it to and a store in memory."""
 
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from batch_job.analysis import Analysis, Model
 from batch_job.errors import ClaimLost, Interrupted, VideoWithoutFrames
 from batch_job.pipeline import Stopwatch
+from batch_job.thumbnails import plain_jpeg
 from contract.messages import AnalysisRequest
 from contract.options import AnalysisOptions
 from contract.statuses import Stage
@@ -22,6 +24,7 @@ def analysis(
     chunk_frames: int = 8,
     wanted: tuple[int, ...] | None = None,
     halt: object = lambda: None,
+    scratch: Path = Path(),
     **options: object,
 ) -> Analysis:
     return Analysis(
@@ -38,6 +41,7 @@ def analysis(
         pictures=pictures or FakePictures(),
         watch=Stopwatch(),
         chunk_frames=chunk_frames,
+        scratch=scratch,
         halt=halt,  # type: ignore[arg-type]
     )
 
@@ -136,5 +140,37 @@ def test_thumbnails_show_frames_from_all_over_the_video() -> None:
     pictures = FakePictures()
     summary = analysis(FakeResults(), pictures=pictures, thumbnails=5).run()
     assert [thumbnail.frame_index for thumbnail in summary.thumbnails] == [5, 15, 25, 35, 45]
-    assert list(pictures.jpegs) == [thumbnail.key for thumbnail in summary.thumbnails]
+    assert set(pictures.jpegs) == {thumbnail.key for thumbnail in summary.thumbnails} | {summary.poster}
     assert all(jpeg.startswith(b"\xff\xd8") for jpeg in pictures.jpegs.values())
+
+
+def test_the_poster_is_the_bare_frame_a_tenth_in() -> None:
+    """Also without thumbnails: a list of analyses shows it."""
+    pictures = FakePictures()
+    summary = analysis(FakeResults(), frames=200, pictures=pictures).run()
+    assert summary.poster is not None
+    assert summary.poster.endswith(".jpg")
+    assert pictures.jpegs == {summary.poster: plain_jpeg(FakeVideo(200).picture(20))}
+
+
+def test_an_annotated_video_is_made_where_it_is_asked_for(tmp_path: Path) -> None:
+    results, pictures = FakeResults(), FakePictures()
+    summary = analysis(results, pictures=pictures, scratch=tmp_path, annotated_video=True).run()
+    assert results.stages == [Stage.ANALYSING, Stage.FINISHING, Stage.DRAWING]
+    assert list(pictures.videos) == [summary.annotated_video]
+    assert "annotated video" in results.seconds
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_request_to_stop_is_heard_while_the_video_is_drawn(tmp_path: Path) -> None:
+    """It may take as long as the analysis, and Spot gives two minutes."""
+    results, pictures = FakeResults(), FakePictures()
+
+    def halt() -> None:
+        if Stage.DRAWING in results.stages:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        analysis(results, pictures=pictures, scratch=tmp_path, halt=halt, annotated_video=True).run()
+    assert pictures.videos == {}
+    assert results.summary is None

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from batch_job.main import main
+from batch_job.video import Video
 from contract.exit_codes import EXIT_DONE, EXIT_GIVE_UP, EXIT_TRY_AGAIN
 from contract.jobs import ATTEMPTS
 from contract.manifest import RuntimeManifest
@@ -110,8 +111,57 @@ def test_a_killed_job_ends_as_if_it_had_not_been(bench: Bench, long_march: Path)
     assert run_here(bench, killed, CHUNK_FRAMES="4", AWS_BATCH_JOB_ATTEMPT="2") == EXIT_DONE
     assert bench.rows(killed) == bench.rows(calm)
     assert committed_times(bench, killed)[: len(before)] == before  # nothing was done twice
-    assert bench.analysis(killed)["summary"] == bench.analysis(calm)["summary"]
+    assert summary_of(bench, killed) == summary_of(bench, calm)
     assert bench.analysis(killed)["decode_report"] == bench.analysis(calm)["decode_report"]
+
+
+def summary_of(bench: Bench, request: AnalysisRequest) -> dict[str, object]:
+    """Without what names the analysis in the keys of pictures."""
+    text = json.dumps(bench.analysis(request)["summary"])
+    return dict(json.loads(text.replace(str(request.analysis_id), "")))
+
+
+def annotated_video(bench: Bench, request: AnalysisRequest) -> bytes:
+    key = bench.analysis(request)["summary"]["annotated_video"]
+    content: bytes = bench.s3.get_object(Bucket=bench.bucket, Key=key)["Body"].read()
+    return content
+
+
+def test_an_annotated_video_has_every_frame_at_its_time(bench: Bench, march: Path, tmp_path: Path) -> None:
+    request = bench.add_analysis(bench.upload(march), annotated_video=True, every_nth=3)
+    assert run_here(bench, request) == EXIT_DONE
+    (tmp_path / "annotated.mp4").write_bytes(annotated_video(bench, request))
+    with Video(tmp_path / "annotated.mp4") as video:
+        times = [frame.pts_us for frame in video.all_frames()]
+    assert times == [40_000 * number for number in range(96)]
+    assert list(bench.scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_job_that_dies_while_it_draws_ends_as_if_it_had_not(
+    bench: Bench, long_march: Path, number: signal.Signals
+) -> None:
+    """Nothing is analysed again, and the video is the same, byte for byte."""
+    key = bench.upload(long_march)
+    calm = bench.add_analysis(key, annotated_video=True)
+    assert run_here(bench, calm) == EXIT_DONE
+
+    killed = bench.add_analysis(key, annotated_video=True)
+    with bench.start(killed) as process:
+        deadline = time.monotonic() + 60
+        while bench.analysis(killed)["stage"] != "drawing":
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        process.send_signal(number)
+        process.communicate(timeout=20)
+    assert process.returncode in (-signal.SIGKILL, EXIT_TRY_AGAIN)
+    assert (bench.analysis(killed)["status"], bench.analysis(killed)["summary"]) == ("running", None)
+
+    assert run_here(bench, killed, AWS_BATCH_JOB_ATTEMPT="2") == EXIT_DONE
+    assert bench.rows(killed) == bench.rows(calm)
+    assert summary_of(bench, killed) == summary_of(bench, calm)
+    assert annotated_video(bench, killed) == annotated_video(bench, calm)
 
 
 def committed_times(bench: Bench, request: AnalysisRequest) -> list[object]:

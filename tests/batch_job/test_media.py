@@ -3,12 +3,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from batch_job.errors import Interrupted, StorageUnavailable, VideoMissing
 from batch_job.media import MediaBucket
-from contract.keys import thumbnail_key
+from contract.keys import annotated_video_key, thumbnail_key
 
 
 @pytest.fixture
@@ -113,6 +114,42 @@ def test_a_transfer_can_be_interrupted(s3_client: Any, media_bucket: str, tmp_pa
 
     with pytest.raises(Interrupted):
         MediaBucket(media_bucket, halt=halt).fetch("uploads/1/x", tmp_path / "video")
+
+
+@pytest.mark.parametrize("size", [1, 20 << 20])
+def test_a_video_is_stored_whole(
+    bucket: MediaBucket, s3_client: Any, media_bucket: str, tmp_path: Path, size: int
+) -> None:
+    """Small ones in one request, large ones in parts."""
+    path, key = tmp_path / "annotated.mp4", annotated_video_key(UUID(int=1))
+    path.write_bytes(np.random.default_rng(size).bytes(size))
+    bucket.put_video(key, path)
+    answer = s3_client.get_object(Bucket=media_bucket, Key=key)
+    assert answer["ContentType"] == "video/mp4"
+    assert answer["Body"].read() == path.read_bytes()
+
+
+def test_an_upload_that_is_interrupted_leaves_nothing(s3_client: Any, media_bucket: str, tmp_path: Path) -> None:
+    """Parts that nobody completes are paid for and never seen."""
+    path = tmp_path / "annotated.mp4"
+    path.write_bytes(bytes(64 << 20))
+    looks: list[int] = []
+
+    def halt() -> None:
+        looks.append(len(looks))
+        if len(looks) > 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        MediaBucket(media_bucket, halt=halt).put_video("analyses/1/annotated.mp4", path)
+    assert s3_client.list_objects_v2(Bucket=media_bucket)["KeyCount"] == 0
+    assert not s3_client.list_multipart_uploads(Bucket=media_bucket).get("Uploads")
+
+
+def test_an_upload_into_a_missing_storage_is_worth_another_attempt(aws_endpoint: str, tmp_path: Path) -> None:
+    (tmp_path / "annotated.mp4").write_bytes(b"video")
+    with pytest.raises(StorageUnavailable):
+        MediaBucket("no-such-bucket").put_video("analyses/1/annotated.mp4", tmp_path / "annotated.mp4")
 
 
 def test_thumbnails_are_pictures_to_a_browser(bucket: MediaBucket, s3_client: Any, media_bucket: str) -> None:

@@ -212,6 +212,7 @@ def test_the_end_writes_tracks_and_summary(database_url: str, database: Database
     _, store = taken(database, analysis_id)
     for chunk in CHUNKS:
         store.write_chunk(chunk, frames_total=10)
+    assert result_rows(database_url, analysis_id)["seconds"] == []
     assert store.counts() == {0: (2, 0), 1: (2, 1), 2: (2, 1)}
     store.finish(summary=SUMMARY, report=REPORT, seconds={"decode": 1.23456})
     row = analysis_row(database_url, analysis_id)

@@ -20,6 +20,7 @@ options = st.builds(
     every_nth=st.integers(1, 10_000),
     track=st.booleans(),
     thumbnails=st.integers(0, 32),
+    annotated_video=st.booleans(),
 )
 requests = st.builds(
     AnalysisRequest,

@@ -18,7 +18,11 @@ form?.addEventListener("submit", async (event) => {
       body: {
         video: form.dataset.video,
         model: form.elements.model.value,
-        options: { confidence: form.elements.confidence.valueAsNumber, track: form.elements.track.checked },
+        options: {
+          confidence: form.elements.confidence.valueAsNumber,
+          track: form.elements.track.checked,
+          annotated_video: form.elements.annotated.checked,
+        },
       },
     });
     window.location.assign(analysis.links.page);
