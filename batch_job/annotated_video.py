@@ -50,13 +50,12 @@ def with_boxes(
 
 
 def write_mp4(path: Path, frames: Iterable[tuple[int, Image]]) -> None:
-    """Encodes at least one picture, (height, width, 3), BGR, each with its time in microseconds.
+    """Encodes at least one picture, (height, width, 3), BGR, each with its time in microseconds, which rises.
 
     Times are kept, so that a variable rate stays one and the video's clock is that of the detections. MP4 has no
-    time before zero: a stream that begins there begins at zero. Where a clock steps back, the picture is shown a
-    microsecond after the one before, and where it leaps ahead by more than MP4 can tell, half an hour after it;
-    the time goes on from there by the stream's own differences. The first picture sets the size; odd sides grow by
-    one pixel, which H.264 with 4:2:0 needs.
+    time before zero: a stream that begins there begins at zero. Where a clock leaps ahead by more than MP4 can
+    tell, the picture comes half an hour after the one before, and the time goes on from there. The first picture
+    sets the size; odd sides grow by one pixel, which H.264 with 4:2:0 needs.
     """
     with av.open(os.fspath(path), "w", format="mp4", options=_CONTAINER) as output:
         stream: VideoStream | None = None
@@ -67,7 +66,7 @@ def write_mp4(path: Path, frames: Iterable[tuple[int, Image]]) -> None:
                 stream = _stream_for(output, image)
                 now_us = max(pts_us, 0)
             else:
-                step_us = min(max(pts_us - before_us, 1), _LONGEST_STEP_US)
+                step_us = min(pts_us - before_us, _LONGEST_STEP_US)
                 now_us += step_us
             before_us = pts_us
             frame = _encodable(image, stream)

@@ -1,20 +1,17 @@
 """Wiring: settings, signals, collaborators, and what becomes of an error."""
 
 import logging
-import os
-import signal
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from batch_job import logs
 from batch_job.errors import AnalysisError, ClaimLost, Interrupted, OutOfMemory, RuntimeMismatch, SettingsInvalid
 from batch_job.models import TrustedModel, read_manifest, trusted_model
 from batch_job.settings import Identity, Settings
+from batch_job.stopping import StopSignal
 from contract.exit_codes import EXIT_DONE, EXIT_GIVE_UP, EXIT_TRY_AGAIN
 from contract.jobs import ATTEMPTS
 from contract.statuses import Stage
@@ -22,12 +19,8 @@ from contract.statuses import Stage
 if TYPE_CHECKING:
     from batch_job.claim import Claim
     from batch_job.database import Database
-    from batch_job.detector import Detector
-    from batch_job.letterbox import Shape
 
 logger = logging.getLogger(__name__)
-
-_STOP_WITHIN_SECONDS = 15.0  # 20 are promised; Spot gives 120, and Batch 30 when it ends a job
 
 
 def main(environ: Mapping[str, str]) -> int:
@@ -42,7 +35,7 @@ def main(environ: Mapping[str, str]) -> int:
     from batch_job.claim import Claim, Token
     from batch_job.database import Database
 
-    stop = StopSignal()
+    stop = StopSignal(exit_code=EXIT_TRY_AGAIN)
     token = Token(analysis_id=identity.request.analysis_id, job_id=identity.job_id, attempt=identity.attempt)
     with stop.listening(), closing(Database(identity.database_url, pause=stop.pause)) as database:
         claim = Claim(database, token)
@@ -57,42 +50,6 @@ def main(environ: Mapping[str, str]) -> int:
         except Exception as exc:  # noqa: BLE001 - whatever it is, the user must hear of it
             return _failed(_caused(AnalysisError(type(exc).__name__), exc), claim)
         return EXIT_DONE
-
-
-class StopSignal:
-    """SIGTERM and SIGINT ask the process to stop; it does so at the next check, at the latest after 15 seconds.
-
-    Leaving without a farewell is safe: what is not committed is done again by the next attempt.
-    """
-
-    def __init__(self) -> None:
-        self._asked = threading.Event()
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._hear) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def check(self) -> None:
-        """Raises Interrupted once the process shall stop."""
-        if self._asked.is_set():
-            raise Interrupted
-
-    def pause(self, seconds: float) -> None:
-        """Waits, unless the process shall stop. Raises Interrupted."""
-        self._asked.wait(seconds)
-        self.check()
-
-    def _hear(self, _number: int, _frame: FrameType | None) -> None:
-        if not self._asked.is_set():
-            self._asked.set()
-            last_word = threading.Timer(_STOP_WITHIN_SECONDS, os._exit, (EXIT_TRY_AGAIN,))
-            last_word.daemon = True
-            last_word.start()
 
 
 def _attempt(environ: Mapping[str, str], database: "Database", claim: "Claim", stop: StopSignal) -> None:
@@ -111,16 +68,12 @@ def _analyse(
     settings: Settings, trusted: TrustedModel, database: "Database", claim: "Claim", stop: StopSignal, folder: Path
 ) -> None:
     try:  # what the machine image carries; not before the manifest says that it fits
-        import cv2
-
-        from batch_job.analysis import Analysis, Model
         from batch_job.media import MediaBucket
         from batch_job.pipeline import Stopwatch
+        from batch_job.running import run_analysis
         from batch_job.store import Store
-        from batch_job.video import Video
     except ImportError as exc:
         raise RuntimeMismatch(f"{exc.name} cannot be imported") from exc
-    cv2.setNumThreads(1)  # the network has the cores; OpenCV's own pool would only take turns with it
     watch = Stopwatch()
     request = settings.identity.request
     path = folder / "video"
@@ -129,47 +82,20 @@ def _analyse(
         with watch.timing("fetch"):
             bucket.fetch(request.video_key, path)
         stop.check()
-        with Video(path) as video:
-            claim.enter(Stage.STARTING)
-            with watch.timing("model"):
-                picture = video.first_picture()
-                detector = _detector(settings, trusted, (picture.shape[0], picture.shape[1]), folder)
-            with closing(detector):
-                analysis = Analysis(
-                    request=request,
-                    model=Model(classes=trusted.model.classes, wanted=trusted.wanted_classes),
-                    video=video,
-                    detector=detector,
-                    results=Store(database, claim),
-                    pictures=bucket,
-                    watch=watch,
-                    chunk_frames=settings.chunk_frames,
-                    scratch=folder,
-                    halt=stop.check,
-                )
-                summary = analysis.run()
+        summary = run_analysis(
+            path,
+            request=request,
+            trusted=trusted,
+            precision=settings.precision,
+            chunk_frames=settings.chunk_frames,
+            results=Store(database, claim),
+            pictures=bucket,
+            scratch=folder,
+            watch=watch,
+            halt=stop.check,
+        )
     done = {"frames": summary.frames, "detections": summary.detections, "tracks": summary.tracks}
     logger.info("analysis finished", extra=done | {"seconds": watch.seconds()})
-
-
-def _detector(settings: Settings, trusted: TrustedModel, frame: "Shape", folder: Path) -> "Detector[Any]":
-    image_size = settings.identity.request.options.image_size
-    try:
-        if trusted.engine == "torch":
-            from batch_job.torch_engine import TorchDetector
-
-            return TorchDetector(trusted.entry, trusted.model, image_size=image_size, scratch_dir=folder)
-        if trusted.engine == "ncnn":
-            from batch_job.ncnn_engine import NcnnDetector
-
-            return NcnnDetector(trusted.entry, trusted.model, image_size=image_size, precision=settings.precision)
-        from batch_job.openvino_engine import OpenVinoDetector
-
-        return OpenVinoDetector(
-            trusted.entry, trusted.model, frame=frame, image_size=image_size, precision=settings.precision
-        )
-    except ImportError as exc:
-        raise RuntimeMismatch(f"{exc.name} cannot be imported") from exc
 
 
 def _failed(error: AnalysisError, claim: "Claim") -> int:

@@ -71,7 +71,8 @@ def _verified(model: ModelEntry, engine: str) -> Path:
     """The path of the format's entry, once all its files are those the manifest names."""
     form = model.formats[engine]
     root = Path(model.root)
-    if engine in ("openvino", "ncnn") and str(Path(form.entry).with_suffix(".bin")) not in form.files:
+    weights = str(Path(form.entry).with_suffix(".bin"))
+    if form.entry.endswith((".xml", ".param")) and weights not in form.files:
         raise ModelUntrusted(f"the weights beside {form.entry} of model {model.name} have no sha256")
     for name, digest in form.files.items():
         path = root / name

@@ -12,6 +12,7 @@ from contract.messages import AnalysisRequest, MessageInvalid
 
 ENGINES = ("ncnn", "openvino", "torch")  # as preferred on a CPU; each opens the model format of its name
 PRECISIONS = ("f32", "native")
+MANIFEST_PATH = "/opt/runtime/manifest.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +72,7 @@ class Settings:
         return cls(
             identity=identity,
             media_bucket=media_bucket,
-            runtime_manifest=Path(environ.get("RUNTIME_MANIFEST") or "/opt/runtime/manifest.json"),
+            runtime_manifest=Path(environ.get("RUNTIME_MANIFEST") or MANIFEST_PATH),
             scratch_dir=scratch_dir,
             engine=engine,
             precision=precision or "f32",

@@ -1,6 +1,6 @@
 """What a user may ask of an analysis, with the limits that every part checks in the same way."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
@@ -11,6 +11,19 @@ class OptionsInvalid(ValueError):
     def __init__(self, faults: Mapping[str, str]) -> None:
         super().__init__("; ".join(f"{name}: {fault}" for name, fault in faults.items()))
         self.faults = dict(faults)
+
+
+LIMITS: dict[str, str] = {  # what each option must be
+    "confidence": "a number from 0.01 to 1",
+    "iou": "a number from 0.01 to 1",
+    "classes": "a non-empty list of class names",
+    "image_size": "a multiple of 32 from 32 to 2048",
+    "every_nth": "a whole number from 1 to 10000",
+    "frames_per_second": "a number from 0.001 to 240",
+    "track": "true or false",
+    "thumbnails": "a whole number from 0 to 32",
+    "annotated_video": "true or false",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,36 +60,22 @@ class AnalysisOptions:
         return cls(**known)
 
 
-def _faults(options: AnalysisOptions) -> list[tuple[str, str]]:
-    return [
-        (name, sentence)
-        for name, good, sentence in (
-            ("confidence", _number(options.confidence, 0.01, 1.0), "must be a number from 0.01 to 1"),
-            ("iou", _number(options.iou, 0.01, 1.0), "must be a number from 0.01 to 1"),
-            ("classes", _names(options.classes), "must be a non-empty list of class names"),
-            (
-                "image_size",
-                options.image_size is None
-                or (_integer(options.image_size, 32, 2048) and options.image_size % 32 == 0),
-                "must be a multiple of 32 from 32 to 2048",
-            ),
-            ("every_nth", _integer(options.every_nth, 1, 10_000), "must be a whole number from 1 to 10000"),
-            (
-                "frames_per_second",
-                options.frames_per_second is None or _number(options.frames_per_second, 0.001, 240.0),
-                "must be a number from 0.001 to 240",
-            ),
-            (
-                "frames_per_second",
-                options.frames_per_second is None or options.every_nth == 1,
-                "cannot be combined with every_nth",
-            ),
-            ("track", isinstance(options.track, bool), "must be true or false"),
-            ("thumbnails", _integer(options.thumbnails, 0, 32), "must be a whole number from 0 to 32"),
-            ("annotated_video", isinstance(options.annotated_video, bool), "must be true or false"),
-        )
-        if not good
-    ]
+def _faults(options: AnalysisOptions) -> Iterator[tuple[str, str]]:
+    rate, size = options.frames_per_second, options.image_size
+    good = {
+        "confidence": _number(options.confidence, 0.01, 1.0),
+        "iou": _number(options.iou, 0.01, 1.0),
+        "classes": _names(options.classes),
+        "image_size": size is None or (_integer(size, 32, 2048) and size % 32 == 0),
+        "every_nth": _integer(options.every_nth, 1, 10_000),
+        "frames_per_second": rate is None or _number(rate, 0.001, 240.0),
+        "track": isinstance(options.track, bool),
+        "thumbnails": _integer(options.thumbnails, 0, 32),
+        "annotated_video": isinstance(options.annotated_video, bool),
+    }
+    yield from ((name, f"must be {LIMITS[name]}") for name, is_good in good.items() if not is_good)
+    if rate is not None and options.every_nth != 1:
+        yield "frames_per_second", "cannot be combined with every_nth"
 
 
 def _number(value: object, low: float, high: float) -> bool:

@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from batch_job.model_files import name_of
 from demo.client import Client, RequestRefused
 from demo.video import make_demo_video
 from local.errors import StackError
-from local.models import name_of, read_added
+from local.models import read_added
 from local.ports import free_port, is_free
 from local.runtime import locked_models
 from local.services import stop_on_signals

@@ -3,8 +3,11 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 
 from batch_job.claim import Claim, Token
 from batch_job.database import Database
+from batch_job.folder import FolderResults
 from batch_job.store import Store
 from batch_job.values import Chunk, Detections, FrameResult
 from contract.messages import AnalysisRequest
@@ -50,9 +54,43 @@ def chunk_of(frames: Seen) -> Chunk:
     )
 
 
+@pytest.fixture(params=["PostgreSQL", "folder"])
+def made(request: pytest.FixtureRequest) -> Made:
+    """What is left of an analysis that saw these frames, by the name of its table."""
+    made: Made = request.getfixturevalue({"PostgreSQL": "in_postgresql", "folder": "in_folder"}[request.param])
+    return made
+
+
 @pytest.fixture
-def made(database_url: str) -> Iterator[Made]:
-    """What PostgreSQL holds after an analysis that saw these frames."""
+def in_folder(tmp_path: Path) -> Made:
+    def make(frames: Seen) -> dict[str, list[Any]]:
+        with TemporaryDirectory(dir=tmp_path) as folder:
+            results = FolderResults(
+                Path(folder),
+                scratch=Path(folder),
+                analysis_id=UUID(int=1),
+                classes=("a", "b", "c"),
+                about={},
+                tell=lambda *_: None,
+            )
+            with closing(results):
+                results.write_chunk(chunk_of(frames), frames_total=None)
+                results.finish(summary=SUMMARY, report=REPORT, seconds={})
+            read = {
+                name: json.loads((Path(folder) / f"{name}.json").read_text()) for name in ("tracks", "seconds")
+            }
+        return {
+            name: [
+                tuple(value for key, value in row.items() if key not in ("class", "duration_us")) for row in rows
+            ]
+            for name, rows in read.items()
+        }
+
+    return make
+
+
+@pytest.fixture
+def in_postgresql(database_url: str) -> Iterator[Made]:
     database = Database(database_url, patience_seconds=5)
 
     def make(frames: Seen) -> dict[str, list[Any]]:

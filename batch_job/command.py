@@ -1,0 +1,153 @@
+"""The command for a person: the job's own analysis of a file, into a folder, without AWS or a database."""
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+from batch_job.arguments import command_parser, flags_of, options_of
+from batch_job.errors import AnalysisError, Interrupted, OutOfMemory
+from batch_job.models import TrustedModel, read_manifest, trusted_model
+from batch_job.progress import Tell, progress_bar
+from batch_job.settings import ENGINES
+from batch_job.stopping import StopSignal
+from contract.manifest import RUNTIME_ABI, RuntimeManifest
+from contract.messages import AnalysisRequest
+from contract.options import AnalysisOptions, OptionsInvalid
+from contract.results import Summary
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+
+_CHUNK_FRAMES = 128
+
+
+class Refused(Exception):
+    """What was asked for cannot be done; the message is a sentence for the person who asked."""
+
+
+def command(argv: Sequence[str]) -> int:
+    """Returns the exit code."""
+    parser = command_parser()
+    given = parser.parse_args(argv)
+    try:
+        options = options_of(given)
+    except OptionsInvalid as exc:
+        parser.error(flags_of(exc.faults))
+    stop = StopSignal(exit_code=EXIT_INTERRUPTED)
+    began = time.monotonic()
+    try:
+        with stop.listening(), progress_bar() as tell:
+            summary = _analyse(given, options, stop, tell)
+    except Interrupted:
+        print(f"Stopped; nothing was written to {given.out}.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except MemoryError:
+        return _failed(OutOfMemory().sentence)
+    except AnalysisError as exc:
+        return _failed(f"{exc.sentence.rstrip('.')} ({exc.detail})." if exc.detail else exc.sentence)
+    except Refused as exc:
+        return _failed(str(exc))
+    print(_report(given, summary, time.monotonic() - began))
+    return 0
+
+
+def _analyse(given: argparse.Namespace, options: AnalysisOptions, stop: StopSignal, tell: Tell) -> Summary:
+    from batch_job.folder import FolderResults, filled
+    from batch_job.pipeline import Stopwatch
+    from batch_job.running import run_analysis
+
+    if not given.video.is_file():
+        raise Refused(f"{given.video} is not a file.")
+    if given.out.exists() and not given.out.is_dir():
+        raise Refused(f"{given.out} is not a folder.")
+    if given.out.is_dir() and any(given.out.iterdir()) and not given.overwrite:
+        raise Refused(f"{given.out} is not empty; --overwrite replaces the results that are in it.")
+    trusted = _model(given, options)
+    request = AnalysisRequest(
+        analysis_id=uuid4(), video_key=given.video.name, model=trusted.model.name, options=options
+    )
+    about = {
+        "video": given.video.name,
+        "model": trusted.model.name,
+        "engine": trusted.engine,
+        "precision": given.precision,
+        "options": options.to_dict(),
+    }
+    with filled(given.out) as draft, TemporaryDirectory(dir=draft) as scratch:
+        results = FolderResults(
+            draft,
+            scratch=Path(scratch),
+            analysis_id=request.analysis_id,
+            classes=trusted.model.classes,
+            about=about,
+            tell=tell,
+        )
+        with closing(results):
+            return run_analysis(
+                given.video,
+                request=request,
+                trusted=trusted,
+                precision=given.precision,
+                chunk_frames=_CHUNK_FRAMES,
+                results=results,
+                pictures=results,
+                scratch=Path(scratch),
+                watch=Stopwatch(),
+                halt=stop.check,
+            )
+
+
+def _model(given: argparse.Namespace, options: AnalysisOptions) -> TrustedModel:
+    """A file is what it is; any other word is a name in the manifest."""
+    from batch_job.model_files import ModelUnusable, describe
+
+    path = Path(given.model)
+    if path.exists():
+        try:
+            entry = describe(path)
+        except ModelUnusable as exc:
+            raise Refused(str(exc)) from exc
+        manifest = RuntimeManifest(
+            abi=RUNTIME_ABI,
+            python=platform.python_version(),
+            torch=None,
+            cuda=None,
+            driver_floor=None,
+            engines=ENGINES,
+            models=(entry,),
+        )
+        return trusted_model(manifest, entry.name, options, engine=given.engine)
+    if os.sep in given.model or path.suffix in (".pt", ".onnx", ".xml"):
+        raise Refused(f"There is no {given.model}.")
+    if not given.manifest.is_file():
+        raise Refused(f"{given.model} is no file, and {given.manifest}, which would name models, does not exist.")
+    manifest = read_manifest(given.manifest)
+    if manifest.model(given.model) is None:
+        known = ", ".join(model.name for model in manifest.models) or "none"
+        raise Refused(f"{given.model} is no file, and no model in {given.manifest}; there it knows {known}.")
+    return trusted_model(manifest, given.model, options, engine=given.engine)
+
+
+def _failed(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return EXIT_FAILED
+
+
+def _report(given: argparse.Namespace, summary: Summary, seconds: float) -> str:
+    rows = [("class", "detections", "tracks")]
+    counts = sorted(summary.per_class.items(), key=lambda item: (-item[1].detections, item[0]))
+    rows += [(name, f"{count.detections:,}", f"{count.tracks:,}") for name, count in counts]
+    rows.append(("all", f"{summary.detections:,}", f"{summary.tracks:,}"))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    table = "\n".join(
+        f"  {name:<{widths[0]}}  {boxes:>{widths[1]}}  {tracks:>{widths[2]}}" for name, boxes, tracks in rows
+    )
+    rate = summary.frames / seconds
+    return f"{summary.frames:,} frames in {seconds:.1f} s ({rate:.0f} per second)\n{table}\nResults: {given.out}"
