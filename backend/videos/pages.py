@@ -133,11 +133,17 @@ def _pictures(analysis: Analysis) -> dict[str, Any]:
     }
 
 
+def _said(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) if isinstance(value, list) else value
+
+
 def _options(analysis: Analysis) -> list[tuple[str, Any]]:
     """Only what differs from the defaults says something."""
     defaults = AnalysisOptions().to_dict()
     return [
-        (name.replace("_", " "), ", ".join(value) if isinstance(value, list) else value)
+        (name.replace("_", " "), _said(value))
         for name, value in analysis.options.items()
         if name == "confidence" or value != defaults.get(name)
     ]

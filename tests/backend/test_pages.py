@@ -10,6 +10,7 @@ from django.test import Client
 
 from backend.accounts.models import User
 from backend.videos.wording import decode_sentences
+from contract.options import AnalysisOptions
 from tests.backend.making import DECODE_REPORT, SUMMARY, make_analysis, make_track, make_video
 
 pytestmark = pytest.mark.django_db
@@ -110,8 +111,10 @@ def test_finished_analysis_shows_its_result(browser: Client, owner: User, media:
 def test_annotated_video_is_played_on_the_page(browser: Client, owner: User, media: str):
     """The poster is what it shows before."""
     summary = {**SUMMARY, "annotated_video": "analyses/x/annotated.mp4"}
-    analysis = make_analysis(owner, status="succeeded", summary=summary)
+    options = AnalysisOptions(annotated_video=True).to_dict()
+    analysis = make_analysis(owner, status="succeeded", summary=summary, options=options)
     page = text(browser, f"/analyses/{analysis.pk}")
+    assert "annotated video yes" in page
     (video,) = re.findall(r"<video[^>]*>", page)
     assert f"/{media}/analyses/x/annotated.mp4" in video
     assert f"/{media}/analyses/x/poster.jpg" in video
