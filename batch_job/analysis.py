@@ -35,8 +35,15 @@ class Source(Protocol):
     """An opened video."""
 
     def expected_frames(self, options: AnalysisOptions) -> int | None: ...
-    def frames(self, options: AnalysisOptions, *, start: int = 0) -> Iterator[Frame]:
+    def exact_frames(self, options: AnalysisOptions) -> int | None: ...
+    def frames(self, options: AnalysisOptions, *, start: int = 0, after_us: int | None = None) -> Iterator[Frame]:
         """Analysed frames from index `start` on; the same frames each time the same video is opened."""
+
+    def share(self, options: AnalysisOptions, *, start: int, stop: int) -> Iterator[Frame]:
+        """Analysed frames from index `start` to before `stop`. Raises OutOfStep where that cannot be had."""
+
+    def shared_out(self, options: AnalysisOptions) -> None: ...
+    def damaged(self) -> bool: ...
 
     def pictures_at(self, times_us: Iterable[int]) -> Iterator[tuple[int, Image]]: ...
     def all_frames(self) -> Generator[Frame, None, None]: ...
@@ -104,20 +111,27 @@ class Analysis:
         However often it was begun and killed before, the rows are those of an undisturbed run: what is stored is
         not computed again, and the tracker is brought to where it was by showing it the stored detections.
         """
-        tracker = Tracker() if self.request.options.track else None
-        number, stored = 0, 0
+        options = self.request.options
+        tracker = Tracker() if options.track else None
+        number, start, after_us = 0, 0, None
         for chunk in self.results.chunks():
             self.halt()
             for result in chunk.frames:
                 _track(tracker, result.detections)
-            number, stored = chunk.number + 1, chunk.end_frame
-        if stored:
-            logger.info("resumed", extra={"chunks": number, "frames": stored})
+            number, start = chunk.number + 1, chunk.end_frame
+            after_us = None if chunk.damaged else chunk.frames[-1].pts_us
+        if start:
+            logger.info("resumed", extra={"chunks": number, "frames": start})
         self.results.enter(Doing.ANALYSING)
-        frames = self._store_from(number, stored, tracker)
-        if not frames:
+        frames = self.video.frames(options, start=start, after_us=after_us)
+        stored = self.store(frames, number=number, total=self.video.expected_frames(options), tracker=tracker)
+        if not start + stored:
             raise VideoWithoutFrames(self.video.whereabouts())
         self.results.enter(Doing.FINISHING)
+        return self.finish(start + stored)
+
+    def finish(self, frames: int) -> Summary:
+        """Pictures, summary and status, once all `frames` are stored. Raises AnalysisError or ClaimLost."""
         with self.watch.timing("thumbnails"):
             thumbnails, poster = self._thumbnails(frames)
         annotated_video = self._annotated_video() if self.request.options.annotated_video else None
@@ -126,22 +140,24 @@ class Analysis:
         self.results.finish(summary=summary, report=self.video.report(), seconds=self.watch.seconds())
         return summary
 
-    def _store_from(self, number: int, stored: int, tracker: Tracker | None) -> int:
-        """Analyses and stores the frames from index `stored` on; returns how many there are now in all."""
-        total = self.video.expected_frames(self.request.options)
-        done = stored
-        with closing(self._results_from(stored, tracker)) as results:
-            for frames in _grouped(results, self.chunk_frames):
-                with self.watch.timing("store"):
-                    self.results.write_chunk(Chunk(number=number, frames=frames), frames_total=total)
-                number, done = number + 1, frames[-1].index + 1
-        return done
+    def store(self, frames: Iterator[Frame], *, number: int, total: int | None, tracker: Tracker | None) -> int:
+        """Analyses the frames and stores them as chunks from `number` on; returns how many there were.
 
-    def _results_from(self, stored: int, tracker: Tracker | None) -> Stage[FrameResult]:
+        `total` is the number of frames the user is told, None if it is unknown.
+        """
+        stored = 0
+        with closing(self._results_of(frames, tracker)) as results:
+            for group in _grouped(results, self.chunk_frames):
+                with self.watch.timing("store"):
+                    chunk = Chunk(number=number, frames=group, damaged=self.video.damaged())
+                    self.results.write_chunk(chunk, frames_total=total)
+                number, stored = number + 1, stored + len(group)
+        return stored
+
+    def _results_of(self, frames: Iterator[Frame], tracker: Tracker | None) -> Stage[FrameResult]:
         """The overlapping stages, each in a thread of its own; what comes out is in the order of the frames."""
         options, detector, watch = self.request.options, self.detector, self.watch
         pictures, light = detector.capacity, _BUFFERED_RESULTS
-        frames = self.video.frames(options, start=stored)
         decoded = Stage("decode", frames, capacity=pictures, watch=watch)
         ready = Stage("preprocess", self._prepared(decoded), capacity=pictures, watch=watch, upstream=decoded)
         keep = Keep(confidence=options.confidence, classes=self.model.wanted)

@@ -9,7 +9,7 @@ Only psycopg is imported here, so that a failure can be told even where the mach
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import psycopg
@@ -41,7 +41,7 @@ _TAKE = named("""
            OR status = %(running)s AND claim_job_id = %(job_id)s AND claim_attempt < %(attempt)s)
     RETURNING id
 """)
-_ENTER = named(f"UPDATE {{analysis}} SET stage = %(stage)s, updated_at = now() {HELD} RETURNING id")
+ENTER = named(f"UPDATE {{analysis}} SET stage = %(stage)s, updated_at = now() {HELD} RETURNING id")
 _FAIL = named(f"""
     UPDATE {{analysis}}
     SET status = %(failed)s, stage = '', error_code = %(code)s, error_message = %(sentence)s,
@@ -55,19 +55,36 @@ _EVENT = named("""
 """)
 
 
+# Of the jobs of an array: whoever comes first takes the claim for all of them.
+_TAKE_TOGETHER = named("""
+    UPDATE {analysis}
+    SET status = %(running)s, stage = %(starting)s, claim_job_id = %(job_id)s, claim_attempt = %(attempt)s,
+        started_at = coalesce(started_at, now()), updated_at = now()
+    WHERE id = %(id)s AND status = ANY(%(claimable)s) RETURNING id
+""")
+_TAKE_ALONE = named(f"""
+    UPDATE {{analysis}}
+    SET claim_job_id = %(own_job_id)s, claim_attempt = %(own_attempt)s, stage = %(starting)s,
+        frames_done = 0, frames_total = NULL, updated_at = now()
+    {HELD} RETURNING id
+""")
+_TOGETHER = 0  # the attempt of a claim that the jobs of an array hold together
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Token:
-    """One attempt of one Batch job at one analysis."""
+    """One attempt of one Batch job at one analysis, or of one job of an array."""
 
     analysis_id: UUID
-    job_id: str
+    job_id: str  # AWS Batch names the jobs of an array `parent:index`
     attempt: int
+    together: bool = False  # the jobs of the array, and all their attempts, hold the claim together
 
     def values(self) -> dict[str, object]:
         return {
             "id": self.analysis_id,
-            "job_id": self.job_id,
-            "attempt": self.attempt,
+            "job_id": self.job_id.partition(":")[0] if self.together else self.job_id,
+            "attempt": _TOGETHER if self.together else self.attempt,
             "running": AnalysisStatus.RUNNING.value,
         }
 
@@ -83,22 +100,42 @@ class Claim:
     def take(self) -> None:
         """Takes the analysis over: from nobody, or from an earlier attempt of the same Batch job.
 
-        Raises ClaimLost, saying how it stands, where it is finished, cancelled or held by another container.
+        A job of an array joins the others, unless it has taken the analysis alone in an earlier attempt. Raises
+        ClaimLost, saying how it stands, where it is finished, cancelled or held by another container.
         """
         claimable = sorted(set(may_become(AnalysisStatus.RUNNING)) - {AnalysisStatus.RUNNING.value})
+        values = {"starting": Stage.STARTING.value, "claimable": claimable}
 
         def work(connection: psycopg.Connection, repeated: bool) -> None:
+            if self.token.together:
+                connection.execute(_TAKE_TOGETHER, self.token.values() | values)
+                if self.stands_as(connection, AnalysisStatus.RUNNING):
+                    self.append_event(connection, AnalysisStatus.RUNNING, self._attempt())
+                    return
+                self.token = replace(self.token, together=False)
             if repeated and self.stands_as(connection, AnalysisStatus.RUNNING):
                 return
-            self.hold(connection, _TAKE, {"starting": Stage.STARTING.value, "claimable": claimable})
-            self.append_event(connection, AnalysisStatus.RUNNING, {"attempt": self.token.attempt})
+            self.hold(connection, _TAKE, values)
+            self.append_event(connection, AnalysisStatus.RUNNING, self._attempt())
 
         self._database.transact(work)
         self.taken = True
 
+    def take_alone(self, connection: psycopg.Connection, repeated: bool) -> None:
+        """Inside a transaction: of the jobs of an array, only this one holds the claim from now on.
+
+        Raises ClaimLost where another one was first.
+        """
+        alone = replace(self.token, together=False)
+        values = {"own_job_id": alone.job_id, "own_attempt": alone.attempt, "starting": Stage.STARTING.value}
+        if self.token.together and not (repeated and self._stands_as(connection, AnalysisStatus.RUNNING, alone)):
+            self.hold(connection, _TAKE_ALONE, values)
+            self.append_event(connection, AnalysisStatus.RUNNING, self._attempt() | {"alone": True})
+        self.token = alone
+
     def enter(self, stage: Stage) -> None:
         """Tells the user what is being done."""
-        self._database.transact(lambda connection, _: self.hold(connection, _ENTER, {"stage": stage.value}))
+        self._database.transact(lambda connection, _: self.hold(connection, ENTER, {"stage": stage.value}))
 
     def fail(self, error: AnalysisError) -> None:
         """The analysis has failed for good."""
@@ -133,7 +170,15 @@ class Claim:
 
     def stands_as(self, connection: psycopg.Connection, status: AnalysisStatus) -> bool:
         """Has this very attempt brought the analysis to `status`? Asked when an answer may have been lost."""
-        return self._state(connection) == (status.value, self.token.job_id, self.token.attempt)
+        return self._stands_as(connection, status, self.token)
+
+    def _stands_as(self, connection: psycopg.Connection, status: AnalysisStatus, token: Token) -> bool:
+        values = token.values()
+        return self._state(connection) == (status.value, values["job_id"], values["attempt"])
+
+    def _attempt(self) -> dict[str, object]:
+        _, _, index = self.token.job_id.partition(":")
+        return {"attempt": self.token.attempt, **({"array_index": int(index)} if index else {})}
 
     def _state(self, connection: psycopg.Connection) -> tuple[str, str | None, int | None] | None:
         return connection.execute(_STATE, {"id": self.token.analysis_id}).fetchone()

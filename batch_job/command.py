@@ -61,7 +61,7 @@ def command(argv: Sequence[str]) -> int:
 def _analyse(given: argparse.Namespace, options: AnalysisOptions, stop: StopSignal, tell: Tell) -> Summary:
     from batch_job.folder import FolderResults, filled
     from batch_job.pipeline import Stopwatch
-    from batch_job.running import run_analysis
+    from batch_job.running import opened_analysis
 
     if not given.video.is_file():
         raise Refused(f"{given.video} is not a file.")
@@ -89,8 +89,9 @@ def _analyse(given: argparse.Namespace, options: AnalysisOptions, stop: StopSign
             about=about,
             tell=tell,
         )
-        with closing(results):
-            return run_analysis(
+        with (
+            closing(results),
+            opened_analysis(
                 given.video,
                 request=request,
                 trusted=trusted,
@@ -101,7 +102,9 @@ def _analyse(given: argparse.Namespace, options: AnalysisOptions, stop: StopSign
                 scratch=Path(scratch),
                 watch=Stopwatch(),
                 halt=stop.check,
-            )
+            ) as analysis,
+        ):
+            return analysis.run()
 
 
 def _model(given: argparse.Namespace, options: AnalysisOptions) -> TrustedModel:

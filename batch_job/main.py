@@ -36,7 +36,12 @@ def main(environ: Mapping[str, str]) -> int:
     from batch_job.database import Database
 
     stop = StopSignal(exit_code=EXIT_TRY_AGAIN)
-    token = Token(analysis_id=identity.request.analysis_id, job_id=identity.job_id, attempt=identity.attempt)
+    token = Token(
+        analysis_id=identity.request.analysis_id,
+        job_id=identity.job_id,
+        attempt=identity.attempt,
+        together=identity.array is not None,
+    )
     with stop.listening(), closing(Database(identity.database_url, pause=stop.pause)) as database:
         claim = Claim(database, token)
         try:
@@ -70,32 +75,40 @@ def _analyse(
     try:  # what the machine image carries; not before the manifest says that it fits
         from batch_job.media import MediaBucket
         from batch_job.pipeline import Stopwatch
-        from batch_job.running import run_analysis
+        from batch_job.running import opened_analysis
+        from batch_job.shares import Share, run_share
         from batch_job.store import Store
     except ImportError as exc:
         raise RuntimeMismatch(f"{exc.name} cannot be imported") from exc
     watch = Stopwatch()
-    request = settings.identity.request
+    identity, results = settings.identity, Store(database, claim)
+    request = identity.request
+    share = None
+    if identity.array is not None and claim.token.together:
+        index, size = identity.array
+        share = Share(index=index, size=size, repeated=identity.attempt > 1)
     path = folder / "video"
     with closing(MediaBucket(settings.media_bucket, halt=stop.check, pause=stop.pause)) as bucket:
         claim.enter(Stage.FETCHING)
         with watch.timing("fetch"):
             bucket.fetch(request.video_key, path)
         stop.check()
-        summary = run_analysis(
+        with opened_analysis(
             path,
             request=request,
             trusted=trusted,
             precision=settings.precision,
             chunk_frames=settings.chunk_frames,
-            results=Store(database, claim),
+            results=results,
             pictures=bucket,
             scratch=folder,
             watch=watch,
             halt=stop.check,
-        )
-    done = {"frames": summary.frames, "detections": summary.detections, "tracks": summary.tracks}
-    logger.info("analysis finished", extra=done | {"seconds": watch.seconds()})
+        ) as analysis:
+            summary = run_share(analysis, share, results) if share is not None else analysis.run()
+    if summary is not None:
+        done = {"frames": summary.frames, "detections": summary.detections, "tracks": summary.tracks}
+        logger.info("analysis finished", extra=done | {"seconds": watch.seconds()})
 
 
 def _failed(error: AnalysisError, claim: "Claim") -> int:

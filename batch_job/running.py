@@ -1,7 +1,7 @@
 """From a video file and a model to stored results: what the Batch job and the command line have in common."""
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ from batch_job.models import TrustedModel
 from batch_job.pipeline import Stopwatch
 from batch_job.video import Video
 from contract.messages import AnalysisRequest
-from contract.results import Summary
 from contract.statuses import Stage
 
 
-def run_analysis(
+@contextmanager
+def opened_analysis(
     path: Path,
     *,
     request: AnalysisRequest,
@@ -31,8 +31,8 @@ def run_analysis(
     scratch: Path,
     watch: Stopwatch,
     halt: Callable[[], None],
-) -> Summary:
-    """Raises AnalysisError, ClaimLost, or whatever `halt` raises."""
+) -> Iterator[Analysis]:
+    """An analysis that is ready to run. Raises AnalysisError, ClaimLost, or whatever `halt` raises."""
     cv2.setNumThreads(1)  # the network has the cores; OpenCV's own pool would only take turns with it
     with Video(path) as video:
         results.enter(Stage.STARTING)
@@ -46,7 +46,7 @@ def run_analysis(
                 scratch=scratch,
             )
         with closing(detector):
-            return Analysis(
+            yield Analysis(
                 request=request,
                 model=Model(classes=trusted.model.classes, wanted=trusted.wanted_classes),
                 video=video,
@@ -57,7 +57,7 @@ def run_analysis(
                 chunk_frames=chunk_frames,
                 scratch=scratch,
                 halt=halt,
-            ).run()
+            )
 
 
 def _detector(

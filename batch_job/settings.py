@@ -22,6 +22,7 @@ class Identity:
     request: AnalysisRequest
     job_id: str
     attempt: int  # from 1
+    array: tuple[int, int] | None  # index and size, if this is one job of an array
     database_url: str
 
     @classmethod
@@ -37,9 +38,14 @@ class Identity:
         job_id = reader.text("AWS_BATCH_JOB_ID")
         attempt = reader.number("AWS_BATCH_JOB_ATTEMPT", default=None, lowest=1)
         database_url = reader.text("DATABASE_URL")
+        index = reader.number("AWS_BATCH_JOB_ARRAY_INDEX", default=0, lowest=0)
+        size = reader.number("AWS_BATCH_JOB_ARRAY_SIZE", default=0, lowest=0)
+        if index and index >= size:
+            reader.faults.append("AWS_BATCH_JOB_ARRAY_INDEX is not below AWS_BATCH_JOB_ARRAY_SIZE")
         if request is None:
             return None
-        return cls(request=request, job_id=job_id, attempt=attempt, database_url=database_url)
+        array = (index, size) if size else None
+        return cls(request=request, job_id=job_id, attempt=attempt, array=array, database_url=database_url)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

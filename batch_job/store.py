@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from batch_job.aggregates import IN_FRAME, ON_PATH, PLACES, WHOLE_SECOND
-from batch_job.claim import HELD, Claim, named
+from batch_job.claim import ENTER, HELD, Claim, named
 from batch_job.copy_rows import COLUMNS, binary_copy
 from batch_job.database import Database
 from batch_job.values import Chunk, Detections, FrameResult
@@ -18,7 +18,13 @@ from contract.statuses import AnalysisStatus, Stage
 
 _PROGRESS = named(f"""
     UPDATE {{analysis}}
-    SET frames_done = %(done)s, frames_total = %(total)s, stage = %(stage)s, updated_at = now() {HELD} RETURNING id
+    SET frames_done = %(frames)s + (
+            SELECT coalesce(sum(cardinality(pts_us)), 0) FROM {{chunk}}
+            WHERE analysis_id = %(id)s AND number <> %(number)s
+        ),
+        frames_total = CASE WHEN %(total)s::bigint IS NOT NULL THEN greatest(%(total)s, %(end)s) END,
+        stage = %(stage)s, updated_at = now()
+    {HELD} RETURNING id
 """)
 _FINISH = named(f"""
     UPDATE {{analysis}}
@@ -28,16 +34,17 @@ _FINISH = named(f"""
     {HELD} RETURNING id
 """)
 _CHUNK = named("""
-    INSERT INTO {chunk} (analysis_id, number, first_frame, pts_us, committed_at)
-    VALUES (%(id)s, %(number)s, %(first)s, %(pts_us)s, now())
+    INSERT INTO {chunk} (analysis_id, number, first_frame, pts_us, damaged, committed_at)
+    VALUES (%(id)s, %(number)s, %(first)s, %(pts_us)s, %(damaged)s, now())
     ON CONFLICT (analysis_id, number) DO NOTHING RETURNING number
 """)
 _COPY = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
     sql.Identifier(tables.DETECTION), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
 )
 _CHUNK_NUMBERED = named(
-    "SELECT first_frame, pts_us FROM {chunk} WHERE analysis_id = %(id)s AND number = %(number)s"
+    "SELECT first_frame, pts_us, damaged FROM {chunk} WHERE analysis_id = %(id)s AND number = %(number)s"
 )
+_NUMBERS = named("SELECT number FROM {chunk} WHERE analysis_id = %(id)s")
 _CHUNK_WITH = named("""
     SELECT first_frame, pts_us FROM {chunk} WHERE analysis_id = %(id)s AND first_frame <= %(index)s
     ORDER BY first_frame DESC LIMIT 1
@@ -46,6 +53,17 @@ _DETECTIONS = named("""
     SELECT frame_index, class_id, track_id, confidence, x1, y1, x2, y2 FROM {detection}
     WHERE analysis_id = %(id)s AND frame_index >= %(first)s AND frame_index < %(end)s ORDER BY frame_index, ordinal
 """)
+_TRACK_IDS = named("""
+    UPDATE {detection} AS found SET track_id = given.track_id
+    FROM unnest(%(frames)s::bigint[], %(ordinals)s::smallint[], %(tracks)s::integer[])
+        AS given (frame_index, ordinal, track_id)
+    WHERE found.analysis_id = %(id)s
+      AND found.frame_index = given.frame_index AND found.ordinal = given.ordinal
+""")
+_FORGET = (
+    named("DELETE FROM {chunk} WHERE analysis_id = %(id)s"),
+    named("DELETE FROM {detection} WHERE analysis_id = %(id)s"),
+)
 _COUNTS = named("""
     SELECT class_id, count(*), count(DISTINCT track_id) FROM {detection} WHERE analysis_id = %(id)s
     GROUP BY class_id ORDER BY class_id
@@ -100,23 +118,62 @@ class Store:
         """Commits the chunk's frames and detections together with the progress: all or nothing, and only once."""
 
         def work(connection: psycopg.Connection, _: bool) -> None:
-            done = chunk.end_frame
-            progress = {
-                "done": done,
-                "total": None if frames_total is None else max(frames_total, done),
-                "stage": Stage.ANALYSING.value,
-            }
-            self._claim.hold(connection, _PROGRESS, progress)
             values = {
                 "id": self._id,
                 "number": chunk.number,
                 "first": chunk.first_frame,
+                "end": chunk.end_frame,
+                "frames": len(chunk.frames),
                 "pts_us": [frame.pts_us for frame in chunk.frames],
+                "damaged": chunk.damaged,
+                "total": frames_total,
+                "stage": Stage.ANALYSING.value,
             }
+            self._claim.hold(connection, _PROGRESS, values)
             if connection.execute(_CHUNK, values).fetchone() is None:
                 return  # an earlier try was committed, and its answer lost
             with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
                 copy.write(binary_copy(self._id, chunk.frames))
+
+        self._database.transact(work)
+
+    def stored_chunks(self) -> set[int]:
+        """The numbers of the chunks that are committed, by this job or by others of its array."""
+
+        def work(connection: psycopg.Connection, _: bool) -> set[int]:
+            return {number for (number,) in connection.execute(_NUMBERS, {"id": self._id})}
+
+        return self._database.transact(work)
+
+    def write_tracks(self, frames: tuple[FrameResult, ...]) -> None:
+        """Gives stored detections their track ids. Doing so again changes nothing."""
+        tracked = [
+            (frame.index, ordinal, track)
+            for frame in frames
+            for ordinal, track in enumerate(frame.track_id.tolist())
+            if track
+        ]
+        frame_index, ordinals, tracks = zip(*tracked, strict=True) if tracked else ((), (), ())
+        values = {
+            "id": self._id,
+            "frames": list(frame_index),
+            "ordinals": list(ordinals),
+            "tracks": list(tracks),
+        }
+
+        def work(connection: psycopg.Connection, _: bool) -> None:
+            self._claim.hold(connection, ENTER, {"stage": Stage.FINISHING.value})
+            connection.execute(_TRACK_IDS, values)
+
+        self._database.transact(work)
+
+    def take_alone(self) -> None:
+        """From now on only this job of its array may write, and nothing is stored."""
+
+        def work(connection: psycopg.Connection, repeated: bool) -> None:
+            self._claim.take_alone(connection, repeated)
+            for statement in _FORGET:
+                connection.execute(statement, {"id": self._id})
 
         self._database.transact(work)
 
@@ -166,7 +223,8 @@ class Store:
             row = connection.execute(_CHUNK_NUMBERED, {"id": self._id, "number": number}).fetchone()
             if row is None:
                 return None
-            return Chunk(number=number, frames=tuple(self._frames(connection, row[0], row[1])))
+            first, pts_us, damaged = row
+            return Chunk(number=number, frames=tuple(self._frames(connection, first, pts_us)), damaged=damaged)
 
         return self._database.transact(work)
 

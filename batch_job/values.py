@@ -51,6 +51,7 @@ class Chunk:
 
     number: int  # from 0
     frames: tuple[FrameResult, ...]  # never empty
+    damaged: bool = False  # when it was stored, something of the video had been skipped or mended
 
     @property
     def first_frame(self) -> int:

@@ -86,8 +86,7 @@ class Video:
             if complete:
                 self.shared_out(options)
                 return
-            self._decoder.__exit__()
-            self._decoder = Decoder(self._path)
+            self._begin_anew()
         decoder, chosen = self._decoder, choice_for(options)
         for pts_us, picture in decoder.pictures():
             decoder.count(pts_us, picture)
@@ -102,12 +101,13 @@ class Video:
         """Analysed frames from index `start` to before `stop`, of a video whose `exact_frames` are known.
 
         To be called once. Raises OutOfStep where decoding does not give each of them at its time: their indices
-        are then not known without everything before them.
+        are then not known without everything before them. `frames` may be called then.
         """
         if self._index is None:
             raise OutOfStep
         _, complete = yield from self._promised(self._index, options, start, stop)
         if not complete:
+            self._begin_anew()
             raise OutOfStep
 
     def pictures_at(self, times_us: Iterable[int]) -> Iterator[tuple[int, Image]]:
@@ -145,7 +145,7 @@ class Video:
             step_us=round(step_us(stream)),
         )
 
-    def skipped(self) -> bool:
+    def damaged(self) -> bool:
         """Has anything been skipped so far, or mended?"""
         return self._decoder.complaints() > 0
 
@@ -158,6 +158,10 @@ class Video:
     def whereabouts(self) -> str:
         """Container, codec and the first damage, for the log."""
         return _whereabouts(self._decoder)
+
+    def _begin_anew(self) -> None:
+        self._decoder.__exit__()
+        self._decoder = Decoder(self._path)
 
     @cached_property
     def _index(self) -> FrameIndex | None:

@@ -1,14 +1,18 @@
 """How an analysis looks to AWS Batch: what the local stack registers, and what Terraform shall declare."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from contract.exit_codes import EXIT_KILLED, EXIT_TRY_AGAIN
+from contract.options import AnalysisOptions
 
 REQUEST_VARIABLE = "ANALYSIS_REQUEST"  # the request's JSON, in the job's environment
 JOB_DEFINITION_NAME = "framebatch-analysis"
 ATTEMPTS = 3
+SECONDS_PER_JOB = 1200  # of video: so much more work than starting a machine that another machine pays
+JOBS_AT_MOST = 32  # of one analysis
 SCRATCH_FOLDER = "/scratch"  # the only place a job's container can write to
 
 # Name, path on the machine, path in the container, read-only. The machine image makes the folders, and gives
@@ -33,6 +37,20 @@ RETRY_STRATEGY: dict[str, Any] = {
         {"onReason": "*", "action": "EXIT"},
     ],
 }
+
+
+def array_size(video_seconds: float | None, options: AnalysisOptions) -> int | None:
+    """Into how many jobs an analysis is split; None for a single job, also where the video's length is unknown.
+
+    Counted are the frames that are analysed, as if every video had 30 in a second.
+    """
+    if video_seconds is None:
+        return None
+    share = 1 / options.every_nth
+    if options.frames_per_second is not None:
+        share = min(1.0, options.frames_per_second / 30)
+    jobs = min(math.ceil(video_seconds * share / SECONDS_PER_JOB), JOBS_AT_MOST)
+    return jobs if jobs > 1 else None
 
 
 def job_name(analysis_id: UUID) -> str:

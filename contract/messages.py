@@ -1,6 +1,7 @@
 """The one JSON document that travels from the backend through SQS and the Lambda to the job."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID
@@ -22,6 +23,7 @@ class AnalysisRequest:
     video_key: str  # key in the media bucket
     model: str  # name in the runtime manifest
     plan: Plan = Plan.FREE
+    video_seconds: float | None = None  # the video's length, where it is known
     options: AnalysisOptions = field(default_factory=AnalysisOptions)
     version: int = VERSION
 
@@ -34,6 +36,7 @@ class AnalysisRequest:
                 "video_key": self.video_key,
                 "model": self.model,
                 "plan": self.plan.value,
+                "video_seconds": self.video_seconds,
                 "options": self.options.to_dict(),
             },
             sort_keys=True,
@@ -62,12 +65,21 @@ class AnalysisRequest:
                 video_key=_text(document, "video_key"),
                 model=_text(document, "model"),
                 plan=Plan(document.get("plan", Plan.FREE)),
+                video_seconds=_seconds(document.get("video_seconds")),
                 options=AnalysisOptions.from_dict(options),
             )
         except OptionsInvalid as exc:
             raise MessageInvalid(f"options: {exc}") from exc
         except ValueError as exc:
             raise MessageInvalid(str(exc)) from exc
+
+
+def _seconds(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise MessageInvalid("video_seconds is not a number of seconds")
+    return float(value)
 
 
 def _text(document: dict[str, Any], name: str) -> str:

@@ -39,6 +39,7 @@ CHUNK_COLUMNS = (
     "number",  # integer from 0
     "first_frame",  # bigint: index of its first analysed frame among all analysed frames
     "pts_us",  # bigint[]
+    "damaged",  # boolean: something of the video had been skipped or mended by then
     "committed_at",  # timestamptz, default now()
 )
 

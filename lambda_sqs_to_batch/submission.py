@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from contract.jobs import REQUEST_VARIABLE, job_name
+from contract.jobs import REQUEST_VARIABLE, array_size, job_name
 from contract.messages import AnalysisRequest
 from contract.plans import SHARES
 from lambda_sqs_to_batch.settings import Settings
@@ -17,7 +17,8 @@ def submission_for(request: AnalysisRequest, body: str, settings: Settings) -> "
     Retries and the time limit stand in the job definition.
     """
     share = SHARES[request.plan]
-    return {
+    size = array_size(request.video_seconds, request.options)
+    arguments: SubmitJobRequestTypeDef = {
         "jobName": job_name(request.analysis_id),
         "jobQueue": settings.job_queue,
         "jobDefinition": settings.job_definition,
@@ -26,3 +27,6 @@ def submission_for(request: AnalysisRequest, body: str, settings: Settings) -> "
         "containerOverrides": {"environment": [{"name": REQUEST_VARIABLE, "value": body}]},
         "tags": {"analysis_id": str(request.analysis_id), "plan": request.plan.value},
     }
+    if size is not None:
+        arguments["arrayProperties"] = {"size": size}
+    return arguments

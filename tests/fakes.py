@@ -29,7 +29,18 @@ class FakeVideo:
     def expected_frames(self, options: AnalysisOptions) -> int | None:
         return self.count
 
-    def frames(self, options: AnalysisOptions, *, start: int = 0) -> Iterator[Frame]:
+    def exact_frames(self, options: AnalysisOptions) -> int | None:
+        return self.count
+
+    def share(self, options: AnalysisOptions, *, start: int, stop: int) -> Iterator[Frame]:
+        return (frame for frame in self.frames(options, start=start) if frame.index < stop)
+
+    def shared_out(self, options: AnalysisOptions) -> None: ...
+
+    def damaged(self) -> bool:
+        return False
+
+    def frames(self, options: AnalysisOptions, *, start: int = 0, after_us: int | None = None) -> Iterator[Frame]:
         for index in range(start, self.count):
             yield Frame(index=index, pts_us=33_333 * index, image=self.picture(index))
 

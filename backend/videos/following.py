@@ -81,7 +81,7 @@ def _write(analysis: Analysis, event: JobEvent, changes: dict[str, Any], detail:
 
 def _batch_columns(event: JobEvent) -> dict[str, Any]:
     return {
-        "batch_job_id": event.job_id,
+        "batch_job_id": event.parent_id,
         "batch_state": event.state,
         "batch_reason": event.reason,
         "batch_attempts": event.ended_attempts,

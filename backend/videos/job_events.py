@@ -21,6 +21,7 @@ _ORDER = {
     )
 }
 _ENDED = ("SUCCEEDED", "FAILED")
+_CHILD_FAILED = "Array Child Job failed"  # AWS Batch's words for the parent
 
 
 class JobEventInvalid(ValueError):
@@ -36,6 +37,11 @@ class JobEvent:
     details: tuple[str, ...]  # all reasons given, of the job, its attempts and its containers
     ended_attempts: int
     ever_started: bool
+
+    @property
+    def parent_id(self) -> str:
+        """Of the array that the job belongs to, or its own id. AWS Batch names children `parent:index`."""
+        return self.job_id.partition(":")[0]
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -111,7 +117,13 @@ def verdict(event: JobEvent, known: Known) -> Ignore | Note | Close:
     # SQS or the Lambda may deliver twice, and then two jobs share an analysis. The one that holds the claim
     # decides its fate; before there is a claim, the one that was heard of first.
     followed = known.claim_job_id or known.batch_job_id or event.job_id
-    if event.job_id != followed:
+    if event.job_id != event.parent_id:
+        # The parent's events tell how far an array is; only a child's own tells why it failed. Once one child has
+        # the claim alone, the others do not count.
+        if event.state == "FAILED" and followed in (event.job_id, event.parent_id):
+            return Close(code=failure_of(event))
+        return Ignore(why="one of an array")
+    if event.job_id != followed.partition(":")[0]:
         return Ignore(why="another job is followed")
     if event.state in _ENDED:
         return Close(code=failure_of(event))
@@ -130,6 +142,8 @@ def failure_of(event: JobEvent) -> ErrorCode:
         return ErrorCode.INTERRUPTED
     if any(reason.startswith("OutOfMemoryError") for reason in event.details):
         return ErrorCode.OUT_OF_MEMORY
+    if event.reason == _CHILD_FAILED:  # and its own event has not come
+        return ErrorCode.JOB_LOST
     return ErrorCode.JOB_LOST if event.ever_started else ErrorCode.JOB_NEVER_STARTED
 
 

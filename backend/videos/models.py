@@ -153,6 +153,7 @@ class Chunk(models.Model):
     number = models.IntegerField()
     first_frame = models.BigIntegerField()
     pts_us = ArrayField(models.BigIntegerField())
+    damaged = models.BooleanField(default=False, db_default=False)  # something was skipped or mended by then
     committed_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:

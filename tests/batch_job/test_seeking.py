@@ -33,7 +33,7 @@ def undisturbed(path: Path, options: AnalysisOptions) -> tuple[list[Frame], list
         frames, skipped = [], []
         for frame in video.frames(options):
             frames.append(frame)
-            skipped.append(video.skipped())
+            skipped.append(video.damaged())
         return frames, skipped, video.report()
 
 

@@ -28,6 +28,7 @@ requests = st.builds(
     video_key=st.text(min_size=1, max_size=80),
     model=st.text(min_size=1, max_size=40),
     plan=st.sampled_from(Plan),
+    video_seconds=st.none() | st.floats(0, 1e6),
     options=options,
 )
 

@@ -1,6 +1,7 @@
 """The handler against a Batch gateway whose jobs live in a dictionary."""
 
 import json
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -39,6 +40,18 @@ def test_a_request_becomes_one_job_that_carries_it_to_the_letter():
     [[submitted]] = batch.jobs.values()
     assert failures(answer) == []
     assert submitted["containerOverrides"]["environment"] == [{"name": REQUEST_VARIABLE, "value": body}]
+
+
+def test_a_long_video_becomes_an_array_of_jobs():
+    """Two hours: six jobs, each with the same request."""
+    batch = FakeBatch()
+
+    submit_all(records(replace(request(), video_seconds=7200.0).to_json()), SETTINGS, batch)
+    submit_all(records(replace(request(), video_seconds=60.0).to_json()), SETTINGS, batch)
+
+    [long], [short] = batch.jobs.values()
+    assert long["arrayProperties"] == {"size": 6}
+    assert "arrayProperties" not in short
 
 
 def test_a_message_that_comes_again_starts_no_second_job():

@@ -1,0 +1,56 @@
+"""Events of array jobs: the parent tells how far it is, and a child why it failed."""
+
+import pytest
+
+from backend.videos.job_events import Close, Ignore, JobEvent, Known, Note, verdict
+from contract.errors import ErrorCode
+from contract.exit_codes import EXIT_KILLED
+from contract.statuses import AnalysisStatus
+from tests.backend.making import attempt, job_event
+from tests.backend.test_job_events import ANALYSIS
+
+
+def told(job_id: str, state: str, *, claim: str | None = "array", **fields: object) -> Ignore | Note | Close:
+    event = JobEvent.from_json(job_event(ANALYSIS, state, job_id=job_id, **fields))
+    assert event is not None
+    known = Known(
+        status=AnalysisStatus.RUNNING if claim else AnalysisStatus.SUBMITTED,
+        claim_job_id=claim,
+        batch_job_id="array",
+        batch_state="SUBMITTED",
+        batch_attempts=0,
+    )
+    return verdict(event, known)
+
+
+def test_the_parents_state_is_the_jobs_state():
+    assert told("array", "PENDING", claim=None) == Note()
+    assert told("array", "PENDING") == Note()
+
+
+@pytest.mark.parametrize("state", ["RUNNABLE", "RUNNING", "SUCCEEDED"])
+def test_what_a_child_does_is_not_the_jobs_state(state):
+    assert isinstance(told("array:3", state), Ignore)
+
+
+def test_a_child_that_failed_says_why():
+    """The parent's own event only says that one of its children failed."""
+    killed = [attempt(exit_code=EXIT_KILLED, reason="OutOfMemoryError: Container killed due to memory usage")]
+    assert told("array:3", "FAILED", attempts=killed) == Close(code=ErrorCode.OUT_OF_MEMORY)
+
+
+def test_a_parent_that_failed_closes_the_analysis_if_the_childs_event_was_lost():
+    failed = told("array", "FAILED", status_reason="Array Child Job failed")
+    assert failed == Close(code=ErrorCode.JOB_LOST)
+
+
+def test_once_a_child_works_alone_only_its_failure_counts():
+    """The others may still be stopped by Spot before they notice that they have lost the claim."""
+    assert isinstance(told("array:5", "FAILED", claim="array:3"), Ignore)
+    assert isinstance(told("array:3", "FAILED", claim="array:3"), Close)
+    assert isinstance(told("array", "FAILED", claim="array:3"), Close)
+
+
+def test_children_of_another_array_are_not_followed():
+    assert isinstance(told("other:3", "FAILED"), Ignore)
+    assert isinstance(told("other", "FAILED"), Ignore)
