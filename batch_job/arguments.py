@@ -7,6 +7,7 @@ from pathlib import Path
 
 from batch_job.settings import ENGINES, MANIFEST_PATH, PRECISIONS
 from contract.options import LIMITS, AnalysisOptions
+from exports.formats import FORMATS
 
 _DEFAULTS = AnalysisOptions()
 _FLAGS = {  # option -> flag, type, what it does
@@ -90,6 +91,14 @@ def command_parser() -> argparse.ArgumentParser:
         dest="annotated_video",
         action="store_true",
         help="also make a video with the boxes drawn in",
+    )
+    analyse.add_argument(
+        "--export",
+        dest="exports",
+        action="append",
+        choices=sorted(FORMATS),
+        default=[],
+        help="detections in another format beside JSON Lines; may be repeated",
     )
     return parser
 

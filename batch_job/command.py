@@ -21,6 +21,7 @@ from contract.manifest import RUNTIME_ABI, RuntimeManifest
 from contract.messages import AnalysisRequest
 from contract.options import AnalysisOptions, OptionsInvalid
 from contract.results import Summary
+from exports.formats import FORMATS
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells say it
@@ -59,7 +60,8 @@ def command(argv: Sequence[str]) -> int:
 
 
 def _analyse(given: argparse.Namespace, options: AnalysisOptions, stop: StopSignal, tell: Tell) -> Summary:
-    from batch_job.folder import FolderResults, filled
+    from batch_job.draft import filled
+    from batch_job.folder import FolderResults
     from batch_job.pipeline import Stopwatch
     from batch_job.running import opened_analysis
 
@@ -69,24 +71,21 @@ def _analyse(given: argparse.Namespace, options: AnalysisOptions, stop: StopSign
         raise Refused(f"{given.out} is not a folder.")
     if given.out.is_dir() and any(given.out.iterdir()) and not given.overwrite:
         raise Refused(f"{given.out} is not empty; --overwrite replaces the results that are in it.")
+    for form in (FORMATS[name] for name in given.exports):
+        if not form.available:
+            raise Refused(f"Writing {form.title} takes {form.needs}: pip install {form.needs}.")
     trusted = _model(given, options)
     request = AnalysisRequest(
         analysis_id=uuid4(), video_key=given.video.name, model=trusted.model.name, options=options
     )
-    about = {
-        "video": given.video.name,
-        "model": trusted.model.name,
-        "engine": trusted.engine,
-        "precision": given.precision,
-        "options": options.to_dict(),
-    }
     with filled(given.out) as draft, TemporaryDirectory(dir=draft) as scratch:
         results = FolderResults(
             draft,
             scratch=Path(scratch),
-            analysis_id=request.analysis_id,
-            classes=trusted.model.classes,
-            about=about,
+            request=request,
+            trusted=trusted,
+            precision=given.precision,
+            exports=[FORMATS[name] for name in dict.fromkeys(("jsonl", *given.exports))],
             tell=tell,
         )
         with (

@@ -4,30 +4,22 @@ import json
 import pickle
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
-from uuid import UUID
 
 from batch_job.aggregates import IN_FRAME, ON_PATH, PLACES, WHOLE_SECOND
+from batch_job.draft import REPORT, SECONDS, SUMMARY, TRACKS
+from batch_job.models import TrustedModel
 from batch_job.values import Chunk, FrameResult
 from contract.keys import analysis_prefix
+from contract.messages import AnalysisRequest
 from contract.results import DecodeReport, Summary
 from contract.statuses import Stage
-
-# All that an analysis leaves in its folder.
-DETECTIONS, TRACKS, SECONDS, REPORT, SUMMARY = (
-    "detections.jsonl",
-    "tracks.json",
-    "seconds.json",
-    "report.json",
-    "summary.json",
-)
-NAMES = (DETECTIONS, TRACKS, SECONDS, REPORT, SUMMARY, "poster.jpg", "annotated.mp4", "thumbnails")
+from exports.formats import ExportFormat
+from exports.values import AnalysedFrame, AnalysisDescription, DetectionRow
 
 _SCHEMA = """
     PRAGMA journal_mode = OFF;
@@ -54,26 +46,6 @@ _SECONDS = f"""
 """
 
 
-@contextmanager
-def filled(folder: Path) -> Iterator[Path]:
-    """A draft, whose content replaces earlier results in `folder` if all goes well; else nothing changes."""
-    made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with TemporaryDirectory(dir=folder, prefix=".analysis-") as path:
-            draft = Path(path)
-            yield draft
-            for name in NAMES:
-                _remove(folder / name)
-                if (draft / name).exists():
-                    (draft / name).rename(folder / name)
-    except BaseException:
-        if made:
-            with suppress(OSError):
-                folder.rmdir()
-        raise
-
-
 class FolderResults:
     """Chunks lie in an SQLite file, so that a long video needs no more memory than a short one."""
 
@@ -82,16 +54,18 @@ class FolderResults:
         folder: Path,
         *,
         scratch: Path,
-        analysis_id: UUID,
-        classes: tuple[str, ...],
-        about: Mapping[str, Any],
+        request: AnalysisRequest,
+        trusted: TrustedModel,
+        precision: str,
+        exports: Sequence[ExportFormat],
         tell: Callable[[Stage, int, int | None], None],
     ) -> None:
-        """`about` goes into the summary. `tell` hears the stage, how many frames are done, and of how many."""
+        """The request's video is a file's name. `tell` hears the stage, frames done, and of how many."""
         self._folder = folder
-        self._prefix = analysis_prefix(analysis_id)
-        self._classes = classes
-        self._about = about
+        self._request = request
+        self._model = trusted.model
+        self._engine = {"engine": trusted.engine, "precision": precision}
+        self._exports = exports
         self._tell = tell
         self._done: tuple[int, int | None] = 0, None
         self._rows = sqlite3.connect(scratch / "chunks.sqlite3", isolation_level=None)
@@ -129,7 +103,7 @@ class FolderResults:
         return chunk.frames[index - chunk.first_frame]
 
     def finish(self, *, summary: Summary, report: DecodeReport, seconds: Mapping[str, float]) -> None:
-        _write_lines(self._folder / DETECTIONS, map(_compact, self._detections()))
+        self._export(report)
         _write_lines(self._folder / TRACKS, _array(self._tracks()))
         _write_lines(self._folder / SECONDS, _array(self._seconds()))
         _write_lines(self._folder / REPORT, [json.dumps(report.to_dict(), indent=2)])
@@ -140,7 +114,14 @@ class FolderResults:
             annotated_video=self._name(summary.annotated_video) if summary.annotated_video else None,
         )
         stages = {name: round(value, 3) for name, value in seconds.items()}
-        document = {**self._about, **names.to_dict(), "stage_seconds": stages}
+        asked = self._request
+        document = {
+            "video": asked.video_key,
+            "model": asked.model,
+            **self._engine,
+            "options": asked.options.to_dict(),
+        }
+        document |= names.to_dict() | {"stage_seconds": stages}
         _write_lines(self._folder / SUMMARY, [json.dumps(document, indent=2)])
 
     def put_jpeg(self, key: str, jpeg: bytes) -> None:
@@ -152,25 +133,37 @@ class FolderResults:
         shutil.move(path, self._folder / self._name(key))
 
     def _name(self, key: str) -> str:
-        return key.removeprefix(self._prefix)
+        return key.removeprefix(analysis_prefix(self._request.analysis_id))
 
-    def _detections(self) -> Iterator[dict[str, Any]]:
+    def _export(self, report: DecodeReport) -> None:
+        description = AnalysisDescription(
+            video=self._request.video_key,
+            width=report.width,
+            height=report.height,
+            time_base=report.time_base,
+            model=self._model.name,
+            task=self._model.task,
+            classes=self._model.classes,
+            tracked=self._request.options.track,
+        )
+        for form in self._exports:
+            with (self._folder / f"detections{form.suffix}").open("wb") as file:
+                file.writelines(form.write(description, self._frames(), self._detections()))
+
+    def _frames(self) -> Iterator[AnalysedFrame]:
+        for chunk in self.chunks():
+            yield from (AnalysedFrame(frame.index, frame.pts_us) for frame in chunk.frames)
+
+    def _detections(self) -> Iterator[DetectionRow]:
         for chunk in self.chunks():
             for frame in chunk.frames:
                 found = frame.detections
                 columns = (found.class_id, frame.track_id, found.confidence, found.boxes)
                 for ordinal, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
                     class_id, track_id, confidence, box = row
-                    yield {
-                        "frame_index": frame.index,
-                        "ordinal": ordinal,
-                        "pts_us": frame.pts_us,
-                        "class_id": class_id,
-                        "class": self._classes[class_id],
-                        "track_id": track_id or None,
-                        "confidence": round(confidence, 6),
-                        **{name: round(edge, 3) for name, edge in zip(("x1", "y1", "x2", "y2"), box, strict=True)},
-                    }
+                    place = frame.index, ordinal, frame.pts_us
+                    x1, y1, x2, y2 = box
+                    yield DetectionRow(*place, class_id, track_id or None, confidence, x1, y1, x2, y2, None)
 
     def _tracks(self) -> Iterator[dict[str, Any]]:
         paths = groupby(self._rows.execute(_PATHS), key=lambda row: row[0])
@@ -179,7 +172,7 @@ class FolderResults:
             yield {
                 "track_id": track_id,
                 "class_id": class_id,
-                "class": self._classes[class_id],
+                "class": self._model.classes[class_id],
                 "first_frame": first_frame,
                 "last_frame": last_frame,
                 "first_pts_us": first_us,
@@ -195,7 +188,7 @@ class FolderResults:
             yield {
                 "second": second,
                 "class_id": class_id,
-                "class": self._classes[class_id],
+                "class": self._model.classes[class_id],
                 "detections": detections,
                 "most": most,
                 "tracks": tracks,
@@ -228,10 +221,3 @@ def _array(documents: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in lines)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -17,12 +17,18 @@ from hypothesis import strategies as st
 from batch_job.claim import Claim, Token
 from batch_job.database import Database
 from batch_job.folder import FolderResults
+from batch_job.models import TrustedModel
 from batch_job.store import Store
 from batch_job.values import Chunk, Detections, FrameResult
+from contract.manifest import ModelEntry
 from contract.messages import AnalysisRequest
 from contract.results import PATH_POINTS
 from tests.batch_job.job import add_analysis, result_rows
 from tests.batch_job.test_store import REPORT, SUMMARY
+
+MODEL = ModelEntry(
+    name="colours", task="detect", classes=("a", "b", "c"), input_size=(96, 160), stride=32, root="", formats={}
+)
 
 Box = tuple[int, int, float]  # class, track or 0, left edge; each is 10 pixels wide and 20 high, its top at 0
 Seen = Sequence[tuple[int, Sequence[Box]]]  # frames: time in microseconds, boxes
@@ -68,9 +74,10 @@ def in_folder(tmp_path: Path) -> Made:
             results = FolderResults(
                 Path(folder),
                 scratch=Path(folder),
-                analysis_id=UUID(int=1),
-                classes=("a", "b", "c"),
-                about={},
+                request=AnalysisRequest(analysis_id=UUID(int=1), video_key="x", model="colours"),
+                trusted=TrustedModel(model=MODEL, engine="openvino", entry=Path(), wanted_classes=None),
+                precision="f32",
+                exports=(),
                 tell=lambda *_: None,
             )
             with closing(results):

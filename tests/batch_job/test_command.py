@@ -1,5 +1,6 @@
 """The command for a person: a video and a model in, a folder out, and plain words when something is wrong."""
 
+import csv
 import json
 import os
 import pty
@@ -14,7 +15,6 @@ import cv2
 import pytest
 
 from batch_job.command import command
-from batch_job.folder import NAMES
 from batch_job.video import Video
 from contract.errors import FAILURES, ErrorCode
 from contract.options import LIMITS
@@ -72,9 +72,13 @@ def test_a_video_becomes_a_folder_of_results(export: Path, march: Path, tmp_path
     assert "96 frames" in said
     assert f"Results: {out}" in said
 
-    assert {path.name for path in out.iterdir()} == set(NAMES)
+    assert {path.name for path in out.iterdir()} == {
+        *("detections.jsonl", "tracks.json", "seconds.json", "report.json", "summary.json"),
+        *("poster.jpg", "annotated.mp4", "thumbnails"),
+    }
     summary = read(out, "summary.json")
     assert (summary["video"], summary["model"], summary["frames"]) == ("march.mp4", "colours", 96)
+    assert (summary["engine"], summary["precision"]) == ("openvino", "f32")
     assert summary["per_class"]["green"] == {"detections": 96, "tracks": 1}
     assert summary["options"]["annotated_video"]
     assert read(out, "report.json")["decoded_frames"] == 96
@@ -124,6 +128,30 @@ def test_options_are_those_of_the_job(export: Path, march: Path, tmp_path: Path)
     assert {row["track_id"] for row in detections} == {None}
     assert read(tmp_path / "out", "tracks.json") == []
     assert not (tmp_path / "out" / "thumbnails").exists()
+
+
+def test_detections_come_in_the_formats_that_are_asked_for(export: Path, march: Path, tmp_path: Path) -> None:
+    """The writers are those of the API; which of them was asked for before does not matter."""
+    out = tmp_path / "out"
+    assert analyse(march, export, out, "--export", "csv", "--export", "coco") == 0
+    coco = json.loads((out / "detections.coco.json").read_text())
+    assert len(coco["images"]) == 96
+    with (out / "detections.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    detections = read(out, "detections.jsonl")
+    assert [int(row["frame_index"]) for row in rows] == [row["frame_index"] for row in detections]
+    assert len(coco["annotations"]) == len(rows)
+    assert analyse(march, export, out, "--overwrite", "--export", "motchallenge") == 0
+    assert {path.name for path in out.glob("detections*")} == {"detections.jsonl", "detections.mot.txt"}
+
+
+def test_a_format_that_cannot_be_written_is_refused_before_the_work(
+    export: Path, march: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exports.formats.find_spec", lambda _: None)
+    assert analyse(march, export, tmp_path / "out", "--export", "parquet") == 1
+    assert capsys.readouterr().err == "Writing Parquet takes pyarrow: pip install pyarrow.\n"
+    assert not (tmp_path / "out").exists()
 
 
 def test_ctrl_c_stops_with_one_line_and_leaves_nothing(export: Path, long_march: Path, tmp_path: Path) -> None:
