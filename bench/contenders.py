@@ -27,7 +27,7 @@ def frames_per_second(items: Iterator[Any]) -> float:
 
 
 def predict(weights: Path, clip: Path) -> Iterator[Any]:
-    _stand_in_for_torchvision()
+    stand_in_for_torchvision()
     from ultralytics import YOLO
 
     model = YOLO(weights, task="detect")
@@ -105,7 +105,7 @@ def infer_ncnn(layers: Path, frames: int = 240) -> Iterator[Any]:
         yield from executor.map(run, range(frames))
 
 
-def _stand_in_for_torchvision() -> None:
+def stand_in_for_torchvision() -> None:
     """ultralytics' predict imports torchvision for its NMS; where that cannot be imported, its own NMS serves."""
     try:
         import torchvision  # noqa: F401

@@ -73,7 +73,7 @@ class Killer:
     def attempt(
         self, request: AnalysisRequest, number: int, instant: Callable[[], bool]
     ) -> tuple[list[int], list[int]]:
-        """One process dies at `instant`. The exit codes, and the stored frames that those found which found any."""
+        """One process dies at `instant`. Exit codes, and how many stored frames were found where any were."""
         with ExitStack() as stack:
             changes = {"CHUNK_FRAMES": str(CHUNK_FRAMES), "AWS_BATCH_JOB_ATTEMPT": str(number)}
             processes = [
