@@ -1,6 +1,7 @@
 """What the measures of bench/analyser.py work with: a running stack, and the job as AWS Batch would start it."""
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -67,11 +68,13 @@ class Job:
             stderr=subprocess.DEVNULL,
         )
 
-    def run(self, attempt: int = 1) -> None:
-        with self.start(attempt) as process:
-            code = process.wait()
-        if code:
-            raise RuntimeError(f"the job ended with {code}")
+    def run(self, attempt: int = 1) -> resource.struct_rusage:
+        """What the whole attempt used; raises RuntimeError where it failed."""
+        process = self.start(attempt)
+        usage = ended(process)
+        if process.returncode:
+            raise RuntimeError(f"the job ended with {process.returncode}")
+        return usage
 
     def analysis(self, columns: str) -> tuple[Any, ...]:
         query = f"SELECT {columns} FROM {tables.ANALYSIS} WHERE id = %s"
@@ -79,6 +82,13 @@ class Job:
             row = connection.execute(query.encode(), [self.analysis_id]).fetchone()
         assert row is not None
         return row
+
+
+def ended(process: "subprocess.Popen[bytes]") -> resource.struct_rusage:
+    """Waits for a process, and gives the kernel's account of it."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
