@@ -1,8 +1,8 @@
 """What a kill costs: SIGKILL at a random instant of a job with YOLOv8n, then the next attempt.
 
 Frames are done again that had been analysed and not been committed: those since the last commit, at the pace the
-attempt had until then. What is lost is what both attempts take beyond a job that nobody disturbs: those frames, and
-a second start. It is told in seconds of the wall clock and of the processors, as a busy machine stretches the
+attempt had until then. What is lost is what both attempts take beyond a job that nobody disturbs: those frames
+and a second start. It is told in seconds of the wall clock and of the processors, as a busy machine stretches the
 former.
 """
 
