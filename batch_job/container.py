@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from batch_job.arriving import ArrivingFile
 from batch_job.errors import VideoUnreadable
 
 # Containers that carry their own pictures. Playlists and the like (hls, dash, concat, image sequences, ...) are
@@ -22,14 +23,17 @@ FORMATS = (
 _CLOCK = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)  # a duration in Matroska's tags
 _FALLBACK_STEP_US = 40_000  # where nothing tells a rate
 _SOUND_MAY_OUTLAST_US = 1_000_000  # pictures by so much, in a file that is whole
+_READ_BYTES = 1 << 18
 _PIXELS_AT_MOST = 16384 * 8640  # beyond 16K; a header may claim anything
 
 
-def open_container(path: Path) -> InputContainer:
+def open_container(file: Path | ArrivingFile) -> InputContainer:
     """Raises VideoUnreadable; MemoryError, which FFmpeg tells like any damage, stays what it is."""
     try:
         return av.open(
-            os.fspath(path),
+            file.opened() if isinstance(file, ArrivingFile) else os.fspath(file),
+            mode="r",
+            buffer_size=_READ_BYTES,
             container_options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
             metadata_errors="replace",  # a title in an unknown encoding is no reason to refuse a video
         )

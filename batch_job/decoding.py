@@ -15,6 +15,7 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from batch_job.arriving import ArrivingFile
 from batch_job.container import best_video_stream, open_container, step_us
 from batch_job.orientation import Orientation
 from batch_job.tally import DecodeTally
@@ -32,9 +33,9 @@ logging.getLogger("libav").setLevel(logging.CRITICAL + 1)
 class Decoder:
     """One pass through a file. A context manager; not shared between threads except one after the other."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: Path | ArrivingFile) -> None:
         """Raises VideoUnreadable."""
-        self.container = open_container(path)
+        self.container = open_container(file)
         try:
             self.stream = best_video_stream(self.container)
         except BaseException:

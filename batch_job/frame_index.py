@@ -7,6 +7,7 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
+from batch_job.arriving import ArrivingFile
 from batch_job.container import best_video_stream, open_container
 from batch_job.sampling import Choice, choice_for
 from batch_job.timeline import end_us, to_microseconds
@@ -52,12 +53,12 @@ class FrameIndex:
         return keys or [int(self.pts_us[0])]
 
 
-def read_index(path: Path) -> FrameIndex | None:
+def read_index(file: Path | ArrivingFile) -> FrameIndex | None:
     """None where the packets do not tell the frames: damage, no times, or pictures that hide in others' packets.
 
     Raises VideoUnreadable, and MemoryError.
     """
-    with open_container(path) as container:
+    with open_container(file) as container:
         stream = best_video_stream(container)
         codec, kind = stream.codec_context.name, container.format.name
         if codec not in _CODECS or (kind, codec) == ("avi", "h264"):

@@ -90,21 +90,21 @@ def _analyse(
     path = folder / "video"
     with closing(MediaBucket(settings.media_bucket, halt=stop.check, pause=stop.pause)) as bucket:
         claim.enter(Stage.FETCHING)
-        with watch.timing("fetch"):
-            bucket.fetch(request.video_key, path)
-        stop.check()
-        with opened_analysis(
-            path,
-            request=request,
-            trusted=trusted,
-            precision=settings.precision,
-            chunk_frames=settings.chunk_frames,
-            results=results,
-            pictures=bucket,
-            scratch=folder,
-            watch=watch,
-            halt=stop.check,
-        ) as analysis:
+        with (
+            bucket.arriving(request.video_key, path, watch=watch) as file,
+            opened_analysis(
+                file,
+                request=request,
+                trusted=trusted,
+                precision=settings.precision,
+                chunk_frames=settings.chunk_frames,
+                results=results,
+                pictures=bucket,
+                scratch=folder,
+                watch=watch,
+                halt=stop.check,
+            ) as analysis,
+        ):
             summary = run_share(analysis, share, results) if share is not None else analysis.run()
     if summary is not None:
         done = {"frames": summary.frames, "detections": summary.detections, "tracks": summary.tracks}

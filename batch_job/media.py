@@ -1,21 +1,25 @@
 """Objects in S3: the video comes, what was made of it goes."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import boto3
 from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from batch_job.arriving import Abandoned, ArrivingFile
 from batch_job.errors import StorageUnavailable, VideoMissing
+from batch_job.pipeline import Stopwatch
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 _PART_BYTES = 1 << 20
 _BREAKS_IN_A_ROW = 5
@@ -41,32 +45,54 @@ class MediaBucket:
         config = Config(retries={"mode": "standard", "total_max_attempts": 6}, connect_timeout=10, read_timeout=30)
         self._client: S3Client = boto3.client("s3", config=config)
 
-    def fetch(self, key: str, path: Path) -> None:
-        """The object becomes the file. Raises VideoMissing or StorageUnavailable.
+    @contextmanager
+    def arriving(self, key: str, path: Path, *, watch: Stopwatch) -> Iterator[ArrivingFile]:
+        """The object becomes the file, which can be read meanwhile. Raises VideoMissing or StorageUnavailable.
 
-        botocore repeats a request that fails, but not an answer that breaks off: that is taken up where it
+        The latter may also come while it is read. What has not come by the end of the context does not come.
+        """
+        with _translated(key):
+            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+        with ArrivingFile(path, size=answer["ContentLength"]) as file:
+            thread = threading.Thread(
+                target=self._fill, args=(file, key, answer, watch), name="fetch", daemon=True
+            )
+            thread.start()
+            try:
+                yield file
+            finally:
+                file.abandon()
+                thread.join()
+
+    def _fill(self, file: ArrivingFile, key: str, answer: "GetObjectOutputTypeDef", watch: Stopwatch) -> None:
+        try:
+            with watch.timing("fetch"):
+                self._fetch(file, key, answer)
+        except Abandoned:
+            pass
+        except BaseException as exc:  # noqa: BLE001 - whoever reads the file gets it
+            file.fail(exc)
+
+    def _fetch(self, file: ArrivingFile, key: str, answer: "GetObjectOutputTypeDef") -> None:
+        """botocore repeats a request that fails, but not an answer that breaks off: that is taken up where it
         stopped.
         """
-        etag, breaks = "", 0
-        with path.open("wb") as file:
-            while True:
-                start = file.tell()
-                with _translated(key):
-                    if start:
-                        answer = self._client.get_object(
-                            Bucket=self._bucket, Key=key, Range=f"bytes={start}-", IfMatch=etag
-                        )
-                    else:
-                        answer = self._client.get_object(Bucket=self._bucket, Key=key)
-                    etag = answer["ETag"]
-                try:
-                    self._copy(answer["Body"].iter_chunks(_PART_BYTES), file)
+        etag, breaks = answer["ETag"], 0
+        while True:
+            start = file.there
+            try:
+                with closing(answer["Body"]) as body:
+                    self._copy(body.iter_chunks(_PART_BYTES), file)
                     return
-                except BotoCoreError as exc:
-                    breaks = 1 if file.tell() > start else breaks + 1
-                    if breaks == _BREAKS_IN_A_ROW:
-                        raise StorageUnavailable(type(exc).__name__) from exc
-                self._pause(_FIRST_PAUSE_SECONDS * 2 ** (breaks - 1))
+            except BotoCoreError as exc:
+                breaks = 1 if file.there > start else breaks + 1
+                if breaks == _BREAKS_IN_A_ROW:
+                    raise StorageUnavailable(type(exc).__name__) from exc
+            self._pause(_FIRST_PAUSE_SECONDS * 2 ** (breaks - 1))
+            with _translated(key):
+                answer = self._client.get_object(
+                    Bucket=self._bucket, Key=key, Range=f"bytes={file.there}-", IfMatch=etag
+                )
 
     def put_jpeg(self, key: str, jpeg: bytes) -> None:
         """Raises StorageUnavailable."""
@@ -89,10 +115,10 @@ class MediaBucket:
     def close(self) -> None:
         self._client.close()
 
-    def _copy(self, parts: Iterator[bytes], file: BinaryIO) -> None:
+    def _copy(self, parts: Iterator[bytes], file: ArrivingFile) -> None:
         for part in parts:
             self._halt()
-            file.write(part)
+            file.add(part)
 
 
 @contextmanager

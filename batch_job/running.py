@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 
 from batch_job.analysis import Analysis, Model, Pictures, Results
+from batch_job.arriving import ArrivingFile
 from batch_job.detector import Detector
 from batch_job.errors import RuntimeMismatch
 from batch_job.letterbox import Shape
@@ -20,7 +21,7 @@ from contract.statuses import Stage
 
 @contextmanager
 def opened_analysis(
-    path: Path,
+    file: Path | ArrivingFile,
     *,
     request: AnalysisRequest,
     trusted: TrustedModel,
@@ -34,7 +35,7 @@ def opened_analysis(
 ) -> Iterator[Analysis]:
     """An analysis that is ready to run. Raises AnalysisError, ClaimLost, or whatever `halt` raises."""
     cv2.setNumThreads(1)  # the network has the cores; OpenCV's own pool would only take turns with it
-    with Video(path) as video:
+    with Video(file) as video:
         results.enter(Stage.STARTING)
         with watch.timing("model"):
             picture = video.first_picture()

@@ -10,6 +10,7 @@ from typing import Self
 
 from av.video.frame import VideoFrame
 
+from batch_job.arriving import ArrivingFile
 from batch_job.container import declared_end_us, step_us
 from batch_job.decoding import Decoder
 from batch_job.errors import OutOfStep, VideoEmpty, VideoWithoutFrames
@@ -27,12 +28,12 @@ _KEYS_TRIED = 3  # a transport stream is sought by the place of its bytes, and m
 class Video:
     """An opened file. A context manager; not shared between threads except one after the other."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: Path | ArrivingFile) -> None:
         """Raises VideoEmpty or VideoUnreadable."""
-        if os.path.getsize(path) == 0:
+        if (file.size if isinstance(file, ArrivingFile) else os.path.getsize(file)) == 0:
             raise VideoEmpty
-        self._path = path
-        self._decoder = Decoder(path)
+        self._file = file
+        self._decoder = Decoder(file)
 
     def __enter__(self) -> Self:
         return self
@@ -42,14 +43,14 @@ class Video:
 
     def first_picture(self) -> Image:
         """The first frame that can be decoded, upright. Raises VideoWithoutFrames."""
-        with Decoder(self._path) as decoder:
+        with Decoder(self._file) as decoder:
             for _, picture in decoder.pictures():
                 return decoder.upright(picture)
             raise VideoWithoutFrames(_whereabouts(decoder))
 
     def all_frames(self) -> Generator[Frame, None, None]:
         """Every frame of the stream, whatever is analysed; decoding starts anew."""
-        with Decoder(self._path) as decoder:
+        with Decoder(self._file) as decoder:
             for number, (pts_us, picture) in enumerate(decoder.pictures()):
                 yield Frame(index=number, pts_us=pts_us, image=decoder.upright(picture))
 
@@ -117,7 +118,7 @@ class Video:
         seek, and damage may hide a key frame) is looked for from the beginning.
         """
         missing: set[int] = set()
-        with Decoder(self._path) as decoder:
+        with Decoder(self._file) as decoder:
             for wanted in sorted(set(times_us)):
                 found = _picture_at(decoder, wanted)
                 if found is None:
@@ -125,7 +126,7 @@ class Video:
                 else:
                     yield wanted, decoder.upright(found)
         if missing:
-            with Decoder(self._path) as decoder:
+            with Decoder(self._file) as decoder:
                 for pts_us, picture in decoder.pictures():
                     if pts_us in missing:
                         missing.remove(pts_us)
@@ -161,11 +162,11 @@ class Video:
 
     def _begin_anew(self) -> None:
         self._decoder.__exit__()
-        self._decoder = Decoder(self._path)
+        self._decoder = Decoder(self._file)
 
     @cached_property
     def _index(self) -> FrameIndex | None:
-        return read_index(self._path)
+        return read_index(self._file)
 
     def _promised(
         self, index: FrameIndex, options: AnalysisOptions, start: int, stop: int
@@ -206,7 +207,7 @@ class Video:
 
     def _whole_tally(self, index: FrameIndex, analysed: int) -> DecodeTally:
         """What is counted once every frame is decoded and nothing was skipped."""
-        with Decoder(self._path) as decoder:
+        with Decoder(self._file) as decoder:
             for pts_us, picture in islice(decoder.pictures(), 1):
                 decoder.count(pts_us, picture)
             return replace(

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from batch_job.arriving import ArrivingFile
 from batch_job.errors import Interrupted, StorageUnavailable, VideoMissing
 from batch_job.media import MediaBucket
+from batch_job.pipeline import Stopwatch
 from contract.keys import annotated_video_key, thumbnail_key
 
 
@@ -25,6 +27,17 @@ def bucket(media_bucket: str, pauses: list[float]) -> Iterator[MediaBucket]:
     bucket.close()
 
 
+def fetch(bucket: MediaBucket, folder: Path, *, key: str = "uploads/1/x") -> bytes:
+    """Read from the beginning to the end while it comes."""
+    with bucket.arriving(key, folder / "video", watch=Stopwatch()) as file, container_of(file) as reader:
+        return reader.read()
+
+
+def container_of(file: ArrivingFile) -> Any:
+    opened = file.opened()
+    return open(opened, "rb") if isinstance(opened, str) else opened
+
+
 def put(s3_client: Any, media_bucket: str, content: bytes) -> None:
     s3_client.put_object(Bucket=media_bucket, Key="uploads/1/x", Body=content)
 
@@ -35,16 +48,16 @@ def test_the_file_is_the_object(
 ) -> None:
     content = bytes(range(256)) * (size // 256 + 1)
     put(s3_client, media_bucket, content[:size])
-    bucket.fetch("uploads/1/x", tmp_path / "video")
+    assert fetch(bucket, tmp_path) == content[:size]
     assert (tmp_path / "video").read_bytes() == content[:size]
 
 
 def test_a_missing_object_is_told_from_a_missing_storage(bucket: MediaBucket, tmp_path: Path) -> None:
     """The one is the user's to mend, the other passes."""
     with pytest.raises(VideoMissing):
-        bucket.fetch("uploads/1/gone", tmp_path / "video")
+        fetch(bucket, tmp_path, key="uploads/1/gone")
     with pytest.raises(StorageUnavailable):
-        MediaBucket("no-such-bucket").fetch("uploads/1/x", tmp_path / "video")
+        fetch(MediaBucket("no-such-bucket"), tmp_path)
 
 
 def test_a_transfer_that_breaks_off_goes_on_where_it_stopped(
@@ -55,16 +68,16 @@ def test_a_transfer_that_breaks_off_goes_on_where_it_stopped(
     put(s3_client, media_bucket, content)
     starts: list[int] = []
 
-    def breaking(self: MediaBucket, parts: Iterator[bytes], file: Any) -> None:
-        starts.append(file.tell())
+    def breaking(self: MediaBucket, parts: Iterator[bytes], file: ArrivingFile) -> None:
+        starts.append(file.there)
         if len(starts) < 3:
-            file.write(next(parts)[:100_000])
+            file.add(next(parts)[:100_000])
             raise ReadTimeoutError(endpoint_url="storage")
         for part in parts:
-            file.write(part)
+            file.add(part)
 
     monkeypatch.setattr(MediaBucket, "_copy", breaking)
-    bucket.fetch("uploads/1/x", tmp_path / "video")
+    fetch(bucket, tmp_path)
     assert starts == [0, 100_000, 200_000]
     assert (tmp_path / "video").read_bytes() == content
 
@@ -85,7 +98,7 @@ def test_a_transfer_in_which_nothing_arrives_is_given_up(
     put(s3_client, media_bucket, bytes(100))
     monkeypatch.setattr(MediaBucket, "_copy", broken)
     with pytest.raises(StorageUnavailable):
-        bucket.fetch("uploads/1/x", tmp_path / "video")
+        fetch(bucket, tmp_path)
     assert pauses == [1, 2, 4, 8]
 
 
@@ -103,7 +116,7 @@ def test_a_pause_between_transfers_can_be_interrupted(
     put(s3_client, media_bucket, bytes(100))
     monkeypatch.setattr(MediaBucket, "_copy", broken)
     with pytest.raises(Interrupted):
-        MediaBucket(media_bucket, pause=asked_to_stop).fetch("uploads/1/x", tmp_path / "video")
+        fetch(MediaBucket(media_bucket, pause=asked_to_stop), tmp_path)
 
 
 def test_a_transfer_can_be_interrupted(s3_client: Any, media_bucket: str, tmp_path: Path) -> None:
@@ -113,7 +126,7 @@ def test_a_transfer_can_be_interrupted(s3_client: Any, media_bucket: str, tmp_pa
         raise Interrupted
 
     with pytest.raises(Interrupted):
-        MediaBucket(media_bucket, halt=halt).fetch("uploads/1/x", tmp_path / "video")
+        fetch(MediaBucket(media_bucket, halt=halt), tmp_path)
 
 
 @pytest.mark.parametrize("size", [1, 20 << 20])
