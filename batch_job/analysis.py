@@ -15,12 +15,13 @@ from batch_job.candidates import Candidates, Keep
 from batch_job.detector import Detector
 from batch_job.errors import VideoWithoutFrames
 from batch_job.letterbox import Letterbox, Shape
-from batch_job.nms import detections_from
 from batch_job.pipeline import Item, Stage, Stopwatch
+from batch_job.tasks import detections_of
 from batch_job.thumbnails import annotated_jpeg, evenly_spaced, plain_jpeg, poster_frame
 from batch_job.tracker import Tracker
 from batch_job.values import Chunk, Detections, Frame, FrameResult, Image
 from contract.keys import annotated_video_key, poster_key, thumbnail_key
+from contract.manifest import TRACKED_TASKS
 from contract.messages import AnalysisRequest
 from contract.options import AnalysisOptions
 from contract.results import ClassCount, DecodeReport, Summary, Thumbnail
@@ -77,6 +78,7 @@ class Pictures(Protocol):
 class Model:
     """What the story needs to know of a model."""
 
+    task: str  # one of contract.manifest.TASKS
     classes: tuple[str, ...]  # index = class id
     wanted: tuple[int, ...] | None  # class ids to keep; None keeps all
 
@@ -105,6 +107,10 @@ class Analysis:
     scratch: Path  # a folder for a file on its way
     halt: Callable[[], None]
 
+    @property
+    def tracked(self) -> bool:
+        return self.request.options.track and self.model.task in TRACKED_TASKS
+
     def run(self) -> Summary:
         """Stores what is missing and finishes. Raises AnalysisError or ClaimLost.
 
@@ -112,7 +118,7 @@ class Analysis:
         not computed again, and the tracker is brought to where it was by showing it the stored detections.
         """
         options = self.request.options
-        tracker = Tracker() if options.track else None
+        tracker = Tracker() if self.tracked else None
         number, start, after_us = 0, 0, None
         for chunk in self.results.chunks():
             self.halt()
@@ -179,7 +185,7 @@ class Analysis:
 
     def _suppressed(self, found: Iterator[tuple[_Ready, Candidates]]) -> Iterator[tuple[_Ready, Detections]]:
         for ready, candidates in found:
-            yield ready, detections_from(candidates, ready.letterbox, iou=self.request.options.iou)
+            yield ready, detections_of(self.model.task, candidates, ready.letterbox, iou=self.request.options.iou)
 
     def _thumbnails(self, frames: int) -> tuple[tuple[Thumbnail, ...], str | None]:
         """And the poster's key, unless its frame is not found again."""
@@ -195,7 +201,9 @@ class Analysis:
             if pts_us in results:
                 result = results[pts_us]
                 key = thumbnail_key(self.request.analysis_id, len(thumbnails))
-                self.pictures.put_jpeg(key, annotated_jpeg(image, result, self.model.classes))
+                self.pictures.put_jpeg(
+                    key, annotated_jpeg(image, result, self.model.classes, task=self.model.task)
+                )
                 thumbnails.append(Thumbnail(key=key, frame_index=result.index, pts_us=pts_us))
         return tuple(thumbnails), poster
 
@@ -205,7 +213,9 @@ class Analysis:
         with self.watch.timing("annotated video"):
             with closing(self.video.all_frames()) as frames:
                 results = (result for chunk in self.results.chunks() for result in chunk.frames)
-                write_mp4(path, self._halting(with_boxes(frames, results, self.model.classes)))
+                write_mp4(
+                    path, self._halting(with_boxes(frames, results, self.model.classes, task=self.model.task))
+                )
             self.pictures.put_video(key, path)
             path.unlink(missing_ok=True)
         return key

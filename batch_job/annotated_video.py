@@ -34,7 +34,7 @@ _ENCODER = {
 
 
 def with_boxes(
-    frames: Iterable[Frame], results: Iterator[FrameResult], classes: Sequence[str]
+    frames: Iterable[Frame], results: Iterator[FrameResult], classes: Sequence[str], *, task: str
 ) -> Iterator[tuple[int, Image]]:
     """Every frame of a stream, with its time, from the first analysed one on.
 
@@ -46,7 +46,7 @@ def with_boxes(
         if coming is not None and frame.pts_us == coming.pts_us:
             shown, coming = coming, next(results, None)
         if shown is not None:
-            yield frame.pts_us, annotated(frame.image, shown, classes, longest_side=_LONGEST_SIDE)
+            yield frame.pts_us, annotated(frame.image, shown, classes, task=task, longest_side=_LONGEST_SIDE)
 
 
 def write_mp4(path: Path, frames: Iterable[tuple[int, Image]]) -> None:

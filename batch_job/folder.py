@@ -15,6 +15,7 @@ from batch_job.draft import REPORT, SECONDS, SUMMARY, TRACKS
 from batch_job.models import TrustedModel
 from batch_job.values import Chunk, FrameResult
 from contract.keys import analysis_prefix
+from contract.manifest import TRACKED_TASKS
 from contract.messages import AnalysisRequest
 from contract.results import DecodeReport, Summary
 from contract.statuses import Stage
@@ -144,7 +145,7 @@ class FolderResults:
             model=self._model.name,
             task=self._model.task,
             classes=self._model.classes,
-            tracked=self._request.options.track,
+            tracked=self._request.options.track and self._model.task in TRACKED_TASKS,
         )
         for form in self._exports:
             with (self._folder / f"detections{form.suffix}").open("wb") as file:
@@ -159,11 +160,12 @@ class FolderResults:
             for frame in chunk.frames:
                 found = frame.detections
                 columns = (found.class_id, frame.track_id, found.confidence, found.boxes)
-                for ordinal, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-                    class_id, track_id, confidence, box = row
+                shapes = [shape.tolist() for shape in found.shapes] or [None] * len(found)
+                rows = zip(*(column.tolist() for column in columns), shapes, strict=True)
+                for ordinal, (class_id, track_id, confidence, box, shape) in enumerate(rows):
                     place = frame.index, ordinal, frame.pts_us
                     x1, y1, x2, y2 = box
-                    yield DetectionRow(*place, class_id, track_id or None, confidence, x1, y1, x2, y2, None)
+                    yield DetectionRow(*place, class_id, track_id or None, confidence, x1, y1, x2, y2, shape)
 
     def _tracks(self) -> Iterator[dict[str, Any]]:
         paths = groupby(self._rows.execute(_PATHS), key=lambda row: row[0])

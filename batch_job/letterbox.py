@@ -47,8 +47,7 @@ class Letterbox:
 
     def place(self, image: Image) -> Image:
         """The canvas, (height, width, 3), with the picture on it. Raises ValueError for another picture size."""
-        if image.shape[:2] != self.frame:
-            raise ValueError(f"this letterbox is for {self.frame}, not {image.shape[:2]}")
+        self.require(image)
         canvas = np.full((*self.canvas, 3), GREY, np.uint8)
         height, width = self.resized
         room = canvas[self.top : self.top + height, self.left : self.left + width]
@@ -58,14 +57,28 @@ class Letterbox:
             cv2.resize(image, (width, height), dst=room, interpolation=cv2.INTER_LINEAR)
         return canvas
 
+    def require(self, image: Image) -> None:
+        """Raises ValueError for another picture size."""
+        if image.shape[:2] != self.frame:
+            raise ValueError(f"this letterbox is for {self.frame}, not {image.shape[:2]}")
+
+    @property
+    def corner(self) -> Floats:
+        """x y of the picture's corner on the canvas."""
+        return np.array([self.left, self.top], np.float32)
+
+    @property
+    def gain(self) -> Floats:
+        """Pixels of the canvas for each pixel of the frame, to the right and down."""
+        return np.array([self.resized[1] / self.frame[1], self.resized[0] / self.frame[0]], np.float32)
+
+    def points_to_frame(self, points: Floats) -> Floats:
+        """Points (..., 2) x y from pixels of the canvas to pixels of the frame, clipped to it."""
+        return ((points - self.corner) / self.gain).clip(0, np.array(self.frame[::-1], np.float32))
+
     def to_frame(self, boxes: Floats) -> Floats:
         """Boxes (n, 4) x1 y1 x2 y2 from pixels of the canvas to pixels of the frame, clipped to it."""
-        height, width = self.frame
-        gain_y, gain_x = self.resized[0] / height, self.resized[1] / width
-        back = np.empty_like(boxes, dtype=np.float32)
-        back[:, 0::2] = np.clip((boxes[:, 0::2] - self.left) / gain_x, 0, width)
-        back[:, 1::2] = np.clip((boxes[:, 1::2] - self.top) / gain_y, 0, height)
-        return back
+        return self.points_to_frame(boxes.reshape(-1, 2, 2)).reshape(-1, 4)
 
 
 def _scaled(frame: Shape, room: Shape) -> Shape:

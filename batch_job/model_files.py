@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from contract.manifest import ModelEntry, ModelFormat
+from contract.manifest import TASKS, ModelEntry, ModelFormat
 
 METADATA = "metadata.yaml"  # what ultralytics writes beside an export
 
@@ -73,6 +73,11 @@ def sha256_of(path: Path) -> str:
 
 def _entry(root: Path, name: str, metadata: Mapping[str, Any], **formats: Sequence[Path]) -> ModelEntry:
     """`formats` gives the files of each engine's format, the one it opens first."""
+    task = metadata.get("task")
+    if task is not None and task not in TASKS:
+        raise ModelUnusable(
+            f"{name} is made for the task {task}; the tasks that can be done are {', '.join(TASKS)}."
+        )
     try:
         names, size = metadata["names"], metadata["imgsz"]
         height, width = (size, size) if isinstance(size, int) else size
@@ -90,6 +95,7 @@ def _entry(root: Path, name: str, metadata: Mapping[str, Any], **formats: Sequen
                 )
                 for engine, files in formats.items()
             },
+            keypoint_shape=tuple(metadata["kpt_shape"]) if task == "pose" else (),
         )
     except KeyError as exc:
         raise ModelUnusable(
@@ -120,7 +126,7 @@ def _of_onnx(path: Path) -> Mapping[str, Any]:
     except RuntimeError as exc:
         raise ModelUnusable(f"{path} cannot be opened as ONNX: {str(exc).strip().splitlines()[-1]}") from exc
     found = {}
-    for name in ("task", "names", "imgsz", "stride"):
+    for name in ("task", "names", "imgsz", "stride", "kpt_shape"):
         if network.has_rt_info(["framework", name]):
             text = network.get_rt_info(["framework", name]).astype(str)
             found[name] = text if name == "task" else ast.literal_eval(text)
@@ -148,6 +154,7 @@ def _of_checkpoint(path: Path) -> Mapping[str, Any]:
                 "names": network.names,
                 "imgsz": size,
                 "stride": int(network.stride.max()),
+                "kpt_shape": getattr(network.model[-1], "kpt_shape", ()),
             }
         except Exception as exc:  # a pickle can fail in any way
             raise ModelUnusable(f"{path} cannot be opened as a checkpoint of ultralytics: {exc}") from exc

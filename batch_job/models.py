@@ -44,10 +44,6 @@ def trusted_model(
     model = manifest.model(name)
     if model is None:
         raise ModelUnknown(name)
-    if model.task != "detect":
-        raise OptionUnsuitable(
-            f"model {name} is made for the task {model.task}, and only detect is supported so far"
-        )
     wanted = _class_ids(model, options.classes)
     offered = [each for each in ENGINES if each in manifest.engines and each in model.formats]
     chosen = engine if engine is not None else next(iter(offered), None)

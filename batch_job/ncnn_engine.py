@@ -34,6 +34,8 @@ class NcnnDetector:
 
         Raises ModelUntrusted where the network is not what the manifest says it is.
         """
+        if model.task != "detect":
+            raise ModelUntrusted(f"{model.name} is made for the task {model.task}, which ncnn's format has not")
         self._net = ncnn.Net()
         self._net.opt.num_threads = 1
         for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic"):

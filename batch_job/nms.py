@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from batch_job.candidates import Candidates
 from batch_job.letterbox import Letterbox
-from batch_job.values import Detections
+from batch_job.values import Detections, Floats
 
 MOST_BOXES = 300
 MOST_CANDIDATES = 30_000
@@ -38,11 +38,16 @@ def suppress(candidates: Candidates, *, iou: float) -> NDArray[np.intp]:
 
 def detections_from(candidates: Candidates, letterbox: Letterbox, *, iou: float) -> Detections:
     """The boxes of the frame that stay, in pixels of the upright frame, rounded to what is stored."""
-    stay = suppress(candidates, iou=iou)
-    if not len(stay):
-        return Detections.none()
+    return in_frame(candidates, suppress(candidates, iou=iou), letterbox)
+
+
+def in_frame(
+    candidates: Candidates, stay: NDArray[np.intp], letterbox: Letterbox, shapes: tuple[Floats, ...] = ()
+) -> Detections:
+    """The boxes at the indices `stay`, in pixels of the upright frame, with their shapes."""
     return Detections(
         boxes=letterbox.to_frame(candidates.boxes[stay]),
         confidence=candidates.confidence[stay].astype(np.float32),
         class_id=candidates.class_id[stay].astype(np.int16),
+        shapes=shapes,
     )

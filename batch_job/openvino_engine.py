@@ -9,10 +9,11 @@ import numpy as np
 import openvino
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
-from batch_job.candidates import Candidates, Keep, candidates_in
+from batch_job.candidates import Candidates, Keep
 from batch_job.detector import Tag
 from batch_job.errors import ModelUntrusted, OptionUnsuitable
 from batch_job.letterbox import Letterbox, Shape
+from batch_job.tasks import candidates_of, fit_of, output_rows
 from batch_job.values import Image
 from contract.manifest import ModelEntry
 
@@ -30,7 +31,8 @@ class OpenVinoDetector:
         """
         core = openvino.Core()
         network = core.read_model(entry)
-        self._stride = model.stride
+        self._model = model
+        self._fit = fit_of(model)
         self._frame = frame
         self._image_size = image_size or max(model.input_size)
         self._canvas = self._canvas_of(network, asked=image_size)
@@ -38,9 +40,12 @@ class OpenVinoDetector:
         if precision == "f32":
             options["INFERENCE_PRECISION_HINT"] = "f32"
         compiled = core.compile_model(_taking_pictures(network, self._canvas), "CPU", options)
-        rows = compiled.output(0).partial_shape[1]
-        if rows.is_dynamic or rows.get_length() != 4 + len(model.classes):
-            raise ModelUntrusted(f"{model.name} has {rows} output rows for {len(model.classes)} classes")
+        rows = [output.partial_shape[1] for output in compiled.outputs]
+        if rows != list(output_rows(model)):
+            raise ModelUntrusted(
+                f"{model.name} has outputs of {rows} rows, and not those of a network for the task {model.task}"
+                f" with {len(model.classes)} classes"
+            )
         # One more than the streams, so that none is idle while this process reads a result.
         in_flight = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")) + 1
         self._requests = [compiled.create_infer_request() for _ in range(in_flight)]
@@ -51,10 +56,10 @@ class OpenVinoDetector:
 
     def letterbox_for(self, frame: Shape) -> Letterbox:
         if frame == self._frame:
-            rectangle = Letterbox.rectangle(frame, image_size=self._image_size, stride=self._stride)
+            rectangle = self._fit.rectangle(frame, image_size=self._image_size, stride=self._model.stride)
             if rectangle.canvas == self._canvas:
                 return rectangle
-        return Letterbox.inside(frame, self._canvas)
+        return self._fit.inside(frame, self._canvas)
 
     def prepare(self, image: Image, letterbox: Letterbox) -> Image:
         return letterbox.place(image)
@@ -80,11 +85,12 @@ class OpenVinoDetector:
     def close(self) -> None:
         self._requests.clear()
 
-    @staticmethod
-    def _oldest(running: deque[tuple[Tag, Any, Image]], idle: deque[Any], keep: Keep) -> tuple[Tag, Candidates]:
+    def _oldest(
+        self, running: deque[tuple[Tag, Any, Image]], idle: deque[Any], keep: Keep
+    ) -> tuple[Tag, Candidates]:
         tag, request, _picture = running.popleft()
         request.wait()
-        found = candidates_in(request.get_output_tensor(0).data[0], keep)
+        found = candidates_of(self._model, [output.data[0] for output in request.output_tensors], keep)
         idle.append(request)
         return tag, found
 
@@ -95,7 +101,7 @@ class OpenVinoDetector:
             if asked is not None and asked != max(own):
                 raise OptionUnsuitable(f"image_size {asked} is asked for, and the model only works at {max(own)}")
             return own
-        return Letterbox.rectangle(self._frame, image_size=self._image_size, stride=self._stride).canvas
+        return self._fit.rectangle(self._frame, image_size=self._image_size, stride=self._model.stride).canvas
 
 
 def _taking_pictures(network: Any, canvas: Shape) -> Any:

@@ -49,7 +49,7 @@ def opened_analysis(
         with closing(detector):
             yield Analysis(
                 request=request,
-                model=Model(classes=trusted.model.classes, wanted=trusted.wanted_classes),
+                model=Model(task=trusted.model.task, classes=trusted.model.classes, wanted=trusted.wanted_classes),
                 video=video,
                 detector=detector,
                 results=results,

@@ -60,7 +60,7 @@ def run_share(analysis: Analysis, share: Share, results: SharedResults) -> Summa
     except OutOfStep:
         return _alone(analysis, results)
     results.enter(Stage.FINISHING)
-    if analysis.request.options.track:
+    if analysis.tracked:
         with analysis.watch.timing("track"):
             _track(analysis, results)
     analysis.video.shared_out(analysis.request.options)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import psycopg
@@ -9,7 +10,7 @@ from psycopg import sql
 
 from batch_job.aggregates import IN_FRAME, ON_PATH, PLACES, WHOLE_SECOND
 from batch_job.claim import ENTER, HELD, Claim, named
-from batch_job.copy_rows import COLUMNS, binary_copy
+from batch_job.copy_rows import COLUMNS, REAL, RealsLoader, binary_copy
 from batch_job.database import Database
 from batch_job.values import Chunk, Detections, FrameResult
 from contract import tables
@@ -50,7 +51,7 @@ _CHUNK_WITH = named("""
     ORDER BY first_frame DESC LIMIT 1
 """)
 _DETECTIONS = named("""
-    SELECT frame_index, class_id, track_id, confidence, x1, y1, x2, y2 FROM {detection}
+    SELECT frame_index, class_id, track_id, confidence, x1, y1, x2, y2, shape FROM {detection}
     WHERE analysis_id = %(id)s AND frame_index >= %(first)s AND frame_index < %(end)s ORDER BY frame_index, ordinal
 """)
 _TRACK_IDS = named("""
@@ -231,21 +232,23 @@ class Store:
     def _frames(self, connection: psycopg.Connection, first: int, pts_us: Sequence[int]) -> list[FrameResult]:
         values = {"id": self._id, "first": first, "end": first + len(pts_us)}
         with connection.cursor(binary=True) as cursor:
+            cursor.adapters.register_loader(REAL.array_oid, RealsLoader)
             rows = cursor.execute(_DETECTIONS, values).fetchall()
         # Through float64, which holds float32 values and frame indices unchanged; None becomes nan, and that 0.
-        table = np.array(rows, np.float64).reshape(-1, 8)
-        ends = np.searchsorted(table[:, 0], np.arange(first, first + len(pts_us)), side="right")
-        parts = np.split(table, ends[:-1])
+        table = np.array([row[:-1] for row in rows], np.float64).reshape(-1, 8)
+        ends = np.searchsorted(table[:, 0], np.arange(first, first + len(pts_us)), side="right").tolist()
+        spans = list(pairwise((0, *ends)))
         return [
             FrameResult(
                 index=first + offset,
                 pts_us=time,
                 detections=Detections(
-                    boxes=part[:, 4:].astype(np.float32),
-                    confidence=part[:, 3].astype(np.float32),
-                    class_id=part[:, 1].astype(np.int16),
+                    boxes=table[start:end, 4:].astype(np.float32),
+                    confidence=table[start:end, 3].astype(np.float32),
+                    class_id=table[start:end, 1].astype(np.int16),
+                    shapes=tuple(row[-1] for row in rows[start:end] if row[-1] is not None),
                 ),
-                track_id=np.nan_to_num(part[:, 2]).astype(np.int32),
+                track_id=np.nan_to_num(table[start:end, 2]).astype(np.int32),
             )
-            for offset, (time, part) in enumerate(zip(pts_us, parts, strict=True))
+            for offset, (time, (start, end)) in enumerate(zip(pts_us, spans, strict=True))
         ]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from batch_job.shapes import draw_shape
 from batch_job.values import FrameResult, Image
 
 _LONGEST_SIDE = 1280  # pixels
@@ -36,17 +37,20 @@ def plain_jpeg(image: Image) -> bytes:
     return _jpeg(_at_most(_LONGEST_SIDE, image)[0])
 
 
-def annotated_jpeg(image: Image, result: FrameResult, classes: Sequence[str]) -> bytes:
+def annotated_jpeg(image: Image, result: FrameResult, classes: Sequence[str], *, task: str) -> bytes:
     """The annotated frame, at most 1280 pixels on a side."""
-    return _jpeg(annotated(image, result, classes, longest_side=_LONGEST_SIDE))
+    return _jpeg(annotated(image, result, classes, task=task, longest_side=_LONGEST_SIDE))
 
 
-def annotated(image: Image, result: FrameResult, classes: Sequence[str], *, longest_side: int) -> Image:
-    """A copy, scaled down where it is larger, with box, class, confidence and track number of each detection."""
+def annotated(image: Image, result: FrameResult, classes: Sequence[str], *, task: str, longest_side: int) -> Image:
+    """A copy, scaled down where it is larger, with box or shape, class, confidence and track of each detection.
+
+    Classes of the whole frame are listed in its corner.
+    """
     picture, scale = _at_most(longest_side, image)
     # The most confident is drawn last, on top of the others.
     for number in reversed(range(len(result.detections))):
-        _draw(picture, result, number, scale, classes)
+        _draw(picture, result, number, scale, classes, task)
     return picture
 
 
@@ -68,7 +72,7 @@ def _jpeg(picture: Image) -> bytes:
 
 
 def _draw(
-    picture: cv2.typing.MatLike, result: FrameResult, number: int, scale: float, classes: Sequence[str]
+    picture: cv2.typing.MatLike, result: FrameResult, number: int, scale: float, classes: Sequence[str], task: str
 ) -> None:
     detections = result.detections
     left, top, right, bottom = (round(float(edge) * scale) for edge in detections.boxes[number])
@@ -77,10 +81,15 @@ def _draw(
     label = f"{classes[class_id]} {detections.confidence[number]:.2f}" + (f" #{track_id}" if track_id else "")
     thick = max(1, round(max(picture.shape[:2]) / 500))
     size = thick * 0.4
-    cv2.rectangle(picture, (left, top), (right, bottom), colour, thick, cv2.LINE_AA)
+    if task not in ("obb", "classify"):
+        cv2.rectangle(picture, (left, top), (right, bottom), colour, thick, cv2.LINE_AA)
+    if detections.shapes:
+        draw_shape(picture, task, detections.shapes[number], scale=scale, colour=colour, thick=thick)
     (text_width, text_height), below = cv2.getTextSize(label, _FONT, size, thick)
     above = top - text_height - below >= 0
     base = top - below if above else top + text_height + below
+    if task == "classify":
+        base += number * (text_height + 2 * below)
     cv2.rectangle(
         picture, (left, base - text_height - below), (left + text_width, base + below), colour, cv2.FILLED
     )

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from batch_job.candidates import Candidates, Keep, candidates_in
+from batch_job.candidates import Candidates, Keep
 from batch_job.detector import Tag
 from batch_job.errors import ModelUntrusted
 from batch_job.letterbox import Letterbox, Shape
+from batch_job.tasks import candidates_of, fit_of, output_rows
 from batch_job.values import Image
 from contract.manifest import ModelEntry
 
@@ -31,7 +32,7 @@ class TorchDetector:
         self._network = network.float().eval()
         if tuple(network.names[index] for index in sorted(network.names)) != model.classes:
             raise ModelUntrusted(f"{model.name} knows other classes than the manifest says")
-        self._stride = model.stride
+        self._model = model
         self._image_size = image_size or max(model.input_size)
 
     @property
@@ -39,7 +40,7 @@ class TorchDetector:
         return 2
 
     def letterbox_for(self, frame: Shape) -> Letterbox:
-        return Letterbox.rectangle(frame, image_size=self._image_size, stride=self._stride)
+        return fit_of(self._model).rectangle(frame, image_size=self._image_size, stride=self._model.stride)
 
     def prepare(self, image: Image, letterbox: Letterbox) -> Image:
         return letterbox.place(image)
@@ -51,8 +52,12 @@ class TorchDetector:
             with torch.inference_mode():
                 rgb = np.ascontiguousarray(picture[..., ::-1].transpose(2, 0, 1))
                 output = self._network(torch.from_numpy(rgb)[None].float().div_(255))
-                raw = (output[0] if isinstance(output, list | tuple) else output)[0].numpy()
-            yield tag, candidates_in(raw, keep)
+                # What an export would give, and for training what it was made from.
+                output = output[0] if isinstance(output, list | tuple) else output
+                outputs = [each[0].numpy() for each in (output if isinstance(output, tuple) else (output,))]
+            if tuple(map(len, outputs)) != output_rows(self._model):
+                raise ModelUntrusted(f"{self._model.name} is no network for the task {self._model.task}")
+            yield tag, candidates_of(self._model, outputs, keep)
 
     def close(self) -> None:
         del self._network

@@ -19,11 +19,15 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Detections:
-    """The boxes of one frame, most confident first, in exactly the precision in which they are stored."""
+    """The boxes of one frame, most confident first, in exactly the precision in which they are stored.
+
+    A shape is an array of numbers whose meaning is its task's, as `contract.tables` tells.
+    """
 
     boxes: Floats  # (n, 4): x1 y1 x2 y2, pixels of the upright frame
     confidence: Floats  # (n,)
     class_id: NDArray[np.int16]  # (n,)
+    shapes: tuple[Floats, ...] = ()  # one for each box, or none at all
 
     def __len__(self) -> int:
         return len(self.class_id)

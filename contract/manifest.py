@@ -12,6 +12,7 @@ from typing import Any, Self
 RUNTIME_ABI = 1  # raised when code needs something of the machine image that older images do not have
 FORMATS = ("torch", "onnx", "openvino", "ncnn", "tensorrt")
 TASKS = ("detect", "segment", "pose", "classify", "obb")
+TRACKED_TASKS = ("detect", "segment", "pose", "obb")  # a class of the whole frame is no object to be followed
 
 
 class ManifestInvalid(ValueError):
@@ -33,12 +34,13 @@ class ModelFormat:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelEntry:
     name: str
-    task: str
+    task: str  # one of TASKS
     classes: tuple[str, ...]  # index = class id
     input_size: tuple[int, int]  # height, width in pixels the model was trained for
     stride: int  # input sides must be multiples of it
     root: str  # absolute folder of the model's files
     formats: Mapping[str, ModelFormat]
+    keypoint_shape: tuple[int, ...] = ()  # of a pose network: number of key points, values of each (2 or 3)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +110,7 @@ def _model(entry: Mapping[str, Any]) -> ModelEntry:
             name: ModelFormat(entry=form["entry"], files=dict(form["files"]))
             for name, form in entry["formats"].items()
         },
+        keypoint_shape=tuple(entry.get("keypoint_shape", ())),
     )
 
 
@@ -122,6 +125,7 @@ def _model_document(model: ModelEntry) -> dict[str, Any]:
         "formats": {
             name: {"entry": form.entry, "files": dict(form.files)} for name, form in model.formats.items()
         },
+        "keypoint_shape": list(model.keypoint_shape),
     }
 
 
@@ -155,6 +159,8 @@ def _model_faults(model: Mapping[str, Any]) -> Iterator[str]:
         yield f"task must be one of {', '.join(TASKS)}"
     if not _texts(model.get("classes")) or not model["classes"]:
         yield "classes is not a list of names"
+    if not _is_keypoint_shape(model.get("keypoint_shape", []), wanted=model.get("task") == "pose"):
+        yield "keypoint_shape is not [key points, 2 or 3] for the task pose, and nothing for the others"
     size = model.get("input_size")
     if not (
         isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) and side > 0 for side in size)
@@ -177,6 +183,17 @@ def _model_faults(model: Mapping[str, Any]) -> Iterator[str]:
 
 def _texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_keypoint_shape(value: object, *, wanted: bool) -> bool:
+    if not wanted:
+        return value == []
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(isinstance(number, int) and number > 0 for number in value)
+        and value[1] in (2, 3)
+    )
 
 
 def _has_entry(form: Mapping[str, Any]) -> bool:

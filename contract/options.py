@@ -28,7 +28,11 @@ LIMITS: dict[str, str] = {  # what each option must be
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AnalysisOptions:
-    """Raises OptionsInvalid, naming every faulty field at once."""
+    """Raises OptionsInvalid, naming every faulty field at once.
+
+    With a model that classifies whole frames `iou` and `track` are ignored, not refused: every request carries
+    them, asked for or not.
+    """
 
     confidence: float = 0.25  # keep boxes of at least this confidence, 0.01 to 1
     iou: float = 0.7  # non-maximum suppression drops boxes that overlap a better one by more, 0.01 to 1

@@ -56,6 +56,13 @@ DETECTION_COLUMNS = (
     "y1",
     "x2",
     "y2",
+    "shape",  # real[] or null, by the model's task (contract.manifest.TASKS), pixels as above:
+    #   detect    null
+    #   segment   x1, y1, x2, y2, ...: the corners of the object's outline, of its largest part if it has several
+    #   pose      x, y, confidence (0 to 1; 1 where the model gives none) of each key point, in the model's order
+    #   obb       centre x, centre y, width, height, angle (radians from the x axis to the width, clockwise as
+    #             seen); it may reach over the frame's border, and x1 y1 x2 y2 is its hull inside the frame
+    #   classify  null; a row is one of at most five classes of a frame, and x1 y1 x2 y2 is the whole frame
 )
 
 TRACK = "videos_track"

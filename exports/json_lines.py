@@ -1,6 +1,6 @@
 """JSON Lines: one detection a line, with the field names of the API."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from exports.text import json_text, pieces, short
@@ -26,11 +26,12 @@ def _document(description: AnalysisDescription, row: DetectionRow) -> dict[str, 
         "y1": short(row.y1),
         "x2": short(row.x2),
         "y2": short(row.y2),
-        **_geometry(description.task, row.shape),
+        **geometry(description.task, row.shape),
     }
 
 
-def _geometry(task: str, shape: tuple[float, ...] | None) -> dict[str, Any]:
+def geometry(task: str, shape: Sequence[float] | None) -> dict[str, Any]:
+    """The shape under a name that says what it is, as the API gives it too; nothing where there is none."""
     if shape is None:
         return {}
     values = [short(value) for value in shape]

@@ -1,6 +1,6 @@
 """What every writer is given: a description of the analysis, its frames and its detections."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -44,7 +44,7 @@ class DetectionRow(NamedTuple):
     # By the model's task. segment: x, y of each corner of the largest outline, pixels; pose: x, y in pixels and
     # confidence of each key point; obb: x, y of the centre, width and height in pixels, angle in radians from the
     # x axis towards the y axis; the box is its hull. None for detect, and for classify, whose box is the frame.
-    shape: tuple[float, ...] | None
+    shape: Sequence[float] | None
 
 
 # Yields the bytes of the file. Detections come in the order of (frame_index, ordinal). Frames are asked for after

@@ -155,7 +155,13 @@ class FakeResults:
 
     def rows(self) -> list[tuple[object, ...]]:
         return [
-            (frame.index, frame.pts_us, frame.detections.boxes.tobytes(), frame.track_id.tolist())
+            (
+                frame.index,
+                frame.pts_us,
+                frame.detections.boxes.tobytes(),
+                [shape.tolist() for shape in frame.detections.shapes],
+                frame.track_id.tolist(),
+            )
             for frame in self.frames()
         ]
 

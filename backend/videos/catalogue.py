@@ -11,8 +11,6 @@ from contract.manifest import ManifestInvalid, ModelEntry, RuntimeManifest
 
 logger = logging.getLogger(__name__)
 
-USABLE_TASK = "detect"
-
 
 class Catalogue:
     def __init__(self, path: Path) -> None:
@@ -22,8 +20,8 @@ class Catalogue:
         self._manifest: RuntimeManifest | None = None
 
     def models(self) -> tuple[ModelEntry, ...]:
-        """The models that can analyse videos. Raises ManifestInvalid when there was never a good manifest."""
-        return tuple(model for model in self._current().models if model.task == USABLE_TASK)
+        """Raises ManifestInvalid when there was never a good manifest."""
+        return self._current().models
 
     def model(self, name: str) -> ModelEntry | None:
         """Raises ManifestInvalid when there was never a good manifest."""

@@ -6,7 +6,7 @@ from botocore.exceptions import BotoCoreError
 from django.core.checks import CheckMessage, Error, register
 
 from backend.gateways.clients import client
-from backend.videos.catalogue import USABLE_TASK, catalogue
+from backend.videos.catalogue import catalogue
 from contract.manifest import ManifestInvalid
 
 
@@ -18,7 +18,7 @@ def check_runtime_manifest(app_configs: Any, **kwargs: Any) -> list[CheckMessage
         return [Error(str(exc), hint="RUNTIME_MANIFEST must name a runtime manifest.", id="videos.E001")]
     if not models:
         return [
-            Error("The runtime manifest has no model that detects.", hint=f"task: {USABLE_TASK}", id="videos.E002")
+            Error("The runtime manifest has no model.", hint="Put one on the machine image.", id="videos.E002")
         ]
     return []
 

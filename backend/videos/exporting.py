@@ -15,6 +15,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from backend.videos.models import Analysis, Chunk, Detection
+from contract.manifest import TRACKED_TASKS
 from contract.options import AnalysisOptions
 from exports.formats import ExportFormat
 from exports.values import AnalysedFrame, AnalysisDescription, DetectionRow
@@ -24,7 +25,6 @@ logger = logging.getLogger(__name__)
 ROWS_AT_A_TIME = 2000
 CHUNKS_AT_A_TIME = 20
 
-_TASK = "detect"  # the only task that can be asked for
 _UNSAFE_IN_FILE_NAMES = re.compile(r"[^\w.() -]|^\.+")
 
 
@@ -53,12 +53,13 @@ def file_name(analysis: Analysis, form: ExportFormat) -> str:
 
 def rows_of(analysis: Analysis) -> Iterator[DetectionRow]:
     """Every detection in order. Raises ExportIncomplete."""
-    columns = ("frame_index", "ordinal", "pts_us", "class_id", "track_id", "confidence", "x1", "y1", "x2", "y2")
     in_order = Detection.objects.filter(analysis_id=analysis.pk).order_by("frame_index", "ordinal")
     found, after = 0, (-1, -1)
-    while rows := _read(in_order.filter(pk__gt=(analysis.pk, *after)).values_list(*columns)[:ROWS_AT_A_TIME]):
+    while rows := _read(
+        in_order.filter(pk__gt=(analysis.pk, *after)).values_list(*DetectionRow._fields)[:ROWS_AT_A_TIME]
+    ):
         for row in rows:
-            yield DetectionRow(*row, shape=None)  # there is no column for it yet
+            yield DetectionRow(*row)
         found, after = found + len(rows), rows[-1][:2]
     _require(found == analysis.summary["detections"])
 
@@ -97,7 +98,7 @@ def _description(analysis: Analysis) -> AnalysisDescription:
         height=report["height"],
         time_base=report["time_base"],
         model=analysis.model,
-        task=_TASK,
+        task=analysis.task,
         classes=tuple(analysis.class_names),
-        tracked=AnalysisOptions.from_dict(analysis.options).track,
+        tracked=AnalysisOptions.from_dict(analysis.options).track and analysis.task in TRACKED_TASKS,
     )

@@ -58,6 +58,7 @@ class Analysis(models.Model):
     )
     video = models.ForeignKey(Video, on_delete=models.CASCADE, related_name="analyses")
     model = models.TextField()
+    task = models.TextField(default="detect", db_default="detect")  # the model's; it says what `shape` means
     class_names = models.JSONField()  # the model's, by class id: results stay readable after the model is gone
     options = models.JSONField()
     plan = models.TextField(default=Plan.FREE.value, db_default=Plan.FREE.value)
@@ -179,6 +180,7 @@ class Detection(models.Model):
     y1 = RealField()
     x2 = RealField()
     y2 = RealField()
+    shape = ArrayField(RealField(), null=True, blank=True)
 
     def __str__(self) -> str:
         return f"box {self.ordinal} of frame {self.frame_index} of {self.analysis_id}"

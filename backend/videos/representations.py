@@ -33,6 +33,7 @@ def analysis_document(analysis: Analysis) -> dict[str, Any]:
         "id": str(analysis.pk),
         "video": str(analysis.video_id),
         "model": analysis.model,
+        "task": analysis.task,
         "options": analysis.options,
         "plan": analysis.plan,
         "status": analysis.status,

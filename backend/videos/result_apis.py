@@ -16,6 +16,7 @@ from backend.videos.models import Analysis, Detection, Second, Track
 from backend.videos.pagination import Keyset
 from backend.videos.representations import event_document
 from backend.videos.wiring import media_bucket
+from exports.json_lines import geometry
 
 DETECTIONS = Keyset(columns=("frame_index", "ordinal"), default_size=200, most=1000)
 TRACKS = Keyset(columns=("track_id",), default_size=200, most=1000)
@@ -37,7 +38,11 @@ class Results(APIView):
 
 
 class DetectionList(Results):
-    """Filters: `frame` (index), `class` (name), `track` (id)."""
+    """Filters: `frame` (index), `class` (name), `track` (id).
+
+    By the analysis' task a box has a `polygon` ([x, y] of each corner) or `keypoints` ([x, y, confidence] of
+    each), or is the hull of an `obb` (centre x, centre y, width, height, angle).
+    """
 
     def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
         wanted = selectors.detections_of(
@@ -60,6 +65,7 @@ class DetectionList(Results):
                 "y1": box.y1,
                 "x2": box.x2,
                 "y2": box.y2,
+                **geometry(analysis.task, box.shape),
             }
 
         return DETECTIONS.page(request, wanted).document(represent)

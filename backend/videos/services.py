@@ -88,6 +88,7 @@ def request_analysis(
         owner=owner,
         video=video,
         model=entry.name,
+        task=entry.task,
         class_names=list(entry.classes),
         options=wanted.to_dict(),
         plan=owner.plan,

@@ -64,7 +64,6 @@ def test_plan_of_the_owner_travels_with_the_request(api: APIClient, owner: User)
     ("fields", "faulty"),
     [
         pytest.param({"model": "yolo9000"}, ["model"], id="unknown model"),
-        pytest.param({"model": "poses"}, ["model"], id="model for another task"),
         pytest.param({"model": 7}, ["model"], id="model is a number"),
         pytest.param({"options": {"confidenze": 0.5}}, ["options.confidenze"], id="unknown option"),
         pytest.param({"options": {"confidence": 2}}, ["options.confidence"], id="option outside its limits"),
@@ -290,9 +289,9 @@ def test_analyses_are_listed_newest_first_and_by_video(api: APIClient, owner: Us
     assert api.get("/api/analyses?video=x").status_code == 400
 
 
-def test_models_are_those_of_the_manifest_that_detect(api: APIClient):
+def test_models_are_those_of_the_manifest(api: APIClient):
     models = api.get("/api/models").json()["results"]
-    assert [model["name"] for model in models] == ["shapes", "coco"]
+    assert [model["name"] for model in models] == ["shapes", "coco", "poses"]
     assert models[0] == {
         "name": "shapes",
         "task": "detect",

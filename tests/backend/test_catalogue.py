@@ -12,6 +12,7 @@ from backend.videos.checks import check_aws_clients, check_runtime_manifest
 from contract.manifest import ManifestInvalid
 
 GOOD = Path(__file__).parent / "manifest.json"
+NAMES = ["shapes", "coco", "poses"]
 
 
 @pytest.fixture
@@ -35,11 +36,11 @@ def with_models(*names: str) -> str:
     return json.dumps(document)
 
 
-def test_only_models_that_detect_are_offered(manifest: Path):
+def test_models_of_every_task_are_offered(manifest: Path):
     catalogue = Catalogue(manifest)
-    assert [model.name for model in catalogue.models()] == ["shapes", "coco"]
-    assert catalogue.model("coco") is not None
-    assert catalogue.model("poses") is None
+    assert [model.name for model in catalogue.models()] == NAMES
+    assert {model.name: model.task for model in catalogue.models()}["poses"] == "pose"
+    assert catalogue.model("cats") is None
 
 
 def test_new_manifest_is_read_without_a_restart(manifest: Path):
@@ -55,7 +56,7 @@ def test_faulty_replacement_leaves_the_last_good_one(manifest: Path, text: str):
     catalogue = Catalogue(manifest)
     catalogue.models()
     replace(manifest, text)
-    assert [model.name for model in catalogue.models()] == ["shapes", "coco"]
+    assert [model.name for model in catalogue.models()] == NAMES
     replace(manifest, with_models("mended"))
     replace(manifest, with_models("mended"))
     assert [model.name for model in catalogue.models()] == ["mended"]

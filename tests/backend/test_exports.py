@@ -62,8 +62,15 @@ def test_export_holds_every_detection_once_in_order(
     assert [(int(row["frame_index"]), int(row["ordinal"])) for row in found] == every_place()
 
 
-def test_json_lines_are_what_the_detection_list_says(api: APIClient, analysis: Analysis):
+@pytest.mark.parametrize(
+    ("task", "shape"), [("detect", None), ("segment", [1, 2, 30, 4, 5, 40]), ("obb", [9, 9, 4, 2, 1])]
+)
+def test_json_lines_are_what_the_detection_list_says(
+    api: APIClient, analysis: Analysis, task: str, shape: list[float] | None
+):
     """One who has read a page knows what a line means."""
+    Analysis.objects.update(task=task)
+    Detection.objects.update(shape=shape)
     page = api.get(f"/api/analyses/{analysis.pk}/detections").json()["results"]
     assert [json.loads(line) for line in body(asked(api, analysis, "jsonl")).splitlines()] == page
 

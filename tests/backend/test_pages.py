@@ -62,7 +62,7 @@ def test_home_takes_few_queries_however_many_videos(
 def test_video_page_offers_the_models(browser: Client, owner: User):
     page = text(browser, f"/videos/{make_video(owner).pk}")
     assert '<option value="shapes">' in page
-    assert '<option value="poses">' not in page
+    assert '<option value="poses">poses (pose, 1 class)' in page
     assert 'value="0.25"' in page
 
 

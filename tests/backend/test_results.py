@@ -59,6 +59,25 @@ def test_detection_has_names_units_and_numbers_as_stored(api: APIClient, analysi
 
 
 @pytest.mark.parametrize(
+    ("task", "shape", "name", "geometry"),
+    [
+        pytest.param("segment", [1, 2, 3.5, 4, 5, 6], "polygon", [[1, 2], [3.5, 4], [5, 6]], id="outline"),
+        pytest.param("pose", [1, 2, 0.5, 3, 4, 1], "keypoints", [[1, 2, 0.5], [3, 4, 1]], id="key points"),
+        pytest.param("obb", [15.5, 20.25, 10, 5, 0.5], "obb", [15.5, 20.25, 10, 5, 0.5], id="oriented box"),
+    ],
+)
+def test_shape_has_a_name_that_says_what_it_is(
+    api: APIClient, owner: User, task: str, shape: list[float], name: str, geometry: list[Any]
+):
+    """Also after the model is gone: the task is that of the request."""
+    analysis = make_analysis(owner, model="retired", task=task)
+    make_detection(analysis, 0, shape=shape)
+    assert api.get(f"/api/analyses/{analysis.pk}").json()["task"] == task
+    (row,) = api.get(f"/api/analyses/{analysis.pk}/detections").json()["results"]
+    assert row[name] == geometry
+
+
+@pytest.mark.parametrize(
     ("query", "expected"),
     [
         pytest.param("frame=2", [(2, 0), (2, 1)], id="one frame"),

@@ -62,6 +62,7 @@ def test_column_types_are_those_the_contract_tells_the_job():
         (tables.DETECTION, "class_id"): "smallint",
         (tables.DETECTION, "track_id"): "integer",
         **{(tables.DETECTION, name): "real" for name in ("confidence", "x1", "y1", "x2", "y2")},
+        (tables.DETECTION, "shape"): "ARRAY",
         (tables.CHUNK, "number"): "integer",
         (tables.CHUNK, "first_frame"): "bigint",
         (tables.CHUNK, "pts_us"): "ARRAY",

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from contract.manifest import TASKS
 from tests.batch_job.job import Bench
 from tests.batch_job.media import marching, write_video
 from tests.batch_job.models import manifest_of, save_colour_network
@@ -10,10 +11,11 @@ from tests.batch_job.models import manifest_of, save_colour_network
 
 @pytest.fixture(scope="session")
 def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A manifest that names the colour network."""
+    """A manifest that names the colour networks: `colours`, and `colours-TASK` for the other tasks."""
     folder = tmp_path_factory.mktemp("runtime")
     path = folder / "manifest.json"
-    path.write_text(manifest_of(save_colour_network(folder / "models")).to_json())
+    networks = [save_colour_network(folder / "models", task=task) for task in TASKS]
+    path.write_text(manifest_of(*networks).to_json())
     return path
 
 

@@ -23,6 +23,7 @@ def analysis(
     pictures: FakePictures | None = None,
     chunk_frames: int = 8,
     wanted: tuple[int, ...] | None = None,
+    task: str = "detect",
     halt: object = lambda: None,
     scratch: Path = Path(),
     **options: object,
@@ -34,7 +35,7 @@ def analysis(
             model="fake",
             options=AnalysisOptions(**({"thumbnails": 0} | options)),  # type: ignore[arg-type]
         ),
-        model=Model(classes=CLASSES, wanted=wanted),
+        model=Model(task=task, classes=CLASSES, wanted=wanted),
         video=FakeVideo(frames),
         detector=detector or FakeDetector(),
         results=results,
@@ -129,6 +130,12 @@ def test_without_tracking_no_detection_has_a_track() -> None:
     summary = analysis(results, track=False).run()
     assert summary.tracks == 0
     assert summary.detections == 90
+
+
+def test_classes_of_whole_frames_are_not_tracked() -> None:
+    """Every request asks for tracks unless it says otherwise, and a class is no object that moves."""
+    summary = analysis(FakeResults(), task="classify", track=True).run()
+    assert (summary.detections, summary.tracks) == (90, 0)
 
 
 def test_a_video_without_frames_is_an_error() -> None:

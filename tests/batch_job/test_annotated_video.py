@@ -138,7 +138,7 @@ def left_edge(picture: Image) -> int | None:
 
 def test_boxes_are_drawn_at_their_place_and_time() -> None:
     results = (result(40_000 * n, left=8 * n) for n in range(1, 5))
-    drawn = list(with_boxes(frames_at(*range(40_000, 200_000, 40_000)), results, ["box"]))
+    drawn = list(with_boxes(frames_at(*range(40_000, 200_000, 40_000)), results, ["box"], task="detect"))
     assert [(pts_us, left_edge(picture)) for pts_us, picture in drawn] == [
         (40_000 * n, pytest.approx(8 * n, abs=1)) for n in range(1, 5)
     ]
@@ -149,7 +149,7 @@ def test_a_frame_that_was_not_analysed_shows_the_boxes_of_the_last_one_that_was(
     """Boxes in one frame of ten would be flicker."""
     lefts = {n: 4.0 * (1 + n % 9) for n, analysed in enumerate(chosen) if analysed}
     results = (result(1000 * n, left=left) for n, left in lefts.items())
-    drawn = with_boxes(frames_at(*range(0, 1000 * len(chosen), 1000)), results, ["box"])
+    drawn = with_boxes(frames_at(*range(0, 1000 * len(chosen), 1000)), results, ["box"], task="detect")
     last = 0.0
     for n, (pts_us, picture) in enumerate(drawn):
         last = lefts.get(n, last)
@@ -158,5 +158,5 @@ def test_a_frame_that_was_not_analysed_shows_the_boxes_of_the_last_one_that_was(
 
 def test_large_frames_are_made_smaller() -> None:
     frames = iter([Frame(index=0, pts_us=0, image=np.zeros((2160, 3840, 3), np.uint8))])
-    ((_, picture),) = with_boxes(frames, iter([result(0)]), ["box"])
+    ((_, picture),) = with_boxes(frames, iter([result(0)]), ["box"], task="detect")
     assert picture.shape == (1080, 1920, 3)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 
 from batch_job.command import command
@@ -94,19 +95,27 @@ def test_a_video_becomes_a_folder_of_results(export: Path, march: Path, tmp_path
         assert [frame.pts_us for frame in video.all_frames()] == [40_000 * number for number in range(96)]
 
 
-def test_the_job_and_the_command_find_the_same(bench: Bench, march: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "geometry"),
+    [("colours", None), ("colours-segment", "polygon"), ("colours-pose", "keypoints"), ("colours-obb", "obb")],
+)
+def test_the_job_and_the_command_find_the_same(
+    bench: Bench, march: Path, tmp_path: Path, model: str, geometry: str | None
+) -> None:
     """One engine underneath; only where results go differs. By the model's name in the manifest."""
-    request = bench.add_analysis(bench.upload(march), every_nth=2)
+    request = bench.add_analysis(bench.upload(march), model=model, every_nth=2)
     code, log = bench.run(request)
     assert code == 0, log
     rows = bench.rows(request)
     manifest = ("--manifest", str(bench.manifest))
-    assert analyse(march, "colours", tmp_path / "out", "--every-nth", "2", *manifest) == 0
+    assert analyse(march, model, tmp_path / "out", "--every-nth", "2", *manifest) == 0
 
     detections = read(tmp_path / "out", "detections.jsonl")
     assert len(detections) > 96
-    for mine, row in zip(detections, rows["detections"], strict=True):
+    for mine, (*row, shape) in zip(detections, rows["detections"], strict=True):
         del mine["class"]
+        ours = None if geometry is None else np.ravel(mine.pop(geometry)).tolist()
+        assert ours == pytest.approx(shape)
         assert list(mine.values()) == [pytest.approx(value, abs=1e-3) for value in row]
     for mine, row in zip(read(tmp_path / "out", "tracks.json"), rows["tracks"], strict=True):
         del mine["class"], mine["duration_us"]

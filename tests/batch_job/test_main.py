@@ -73,7 +73,7 @@ def test_a_video_becomes_detections_tracks_and_thumbnails(bench: Bench, march: P
     green = [detection for detection in rows["detections"] if detection[3] == 1]
     assert [detection[0] for detection in green] == list(range(96))
     assert {detection[4] for detection in green} == {green[0][4]}  # one object, one track
-    assert all(detection[6:] == (64.0, 32.0, 96.0, 64.0) for detection in green)
+    assert all(detection[6:] == (64.0, 32.0, 96.0, 64.0, None) for detection in green)
     assert row["summary"]["per_class"]["green"] == {"detections": 96, "tracks": 1}
     assert len(rows["tracks"]) == row["summary"]["tracks"]
     assert sum(track[6] for track in rows["tracks"]) == sum(row[4] is not None for row in rows["detections"])
@@ -92,13 +92,14 @@ def test_a_video_becomes_detections_tracks_and_thumbnails(bench: Bench, march: P
     assert list(bench.scratch.iterdir()) == []
 
 
-def test_a_killed_job_ends_as_if_it_had_not_been(bench: Bench, long_march: Path) -> None:
+@pytest.mark.parametrize("model", ["colours", "colours-segment"])
+def test_a_killed_job_ends_as_if_it_had_not_been(bench: Bench, long_march: Path, model: str) -> None:
     """SIGKILL in the middle, then AWS Batch's next attempt: every row is that of an undisturbed run."""
     key = bench.upload(long_march)
-    calm = bench.add_analysis(key, thumbnails=0)
+    calm = bench.add_analysis(key, model=model, thumbnails=0)
     assert run_here(bench, calm, CHUNK_FRAMES="4") == EXIT_DONE
 
-    killed = bench.add_analysis(key, thumbnails=0)
+    killed = bench.add_analysis(key, model=model, thumbnails=0)
     with bench.start(killed, CHUNK_FRAMES="4") as process:
         wait_for_chunks(bench, killed, 5, process)
         process.kill()
@@ -266,7 +267,7 @@ def test_what_does_not_fit_is_told_although_nothing_was_begun(
 
 def test_a_changed_model_file_is_not_opened(bench: Bench, march: Path, tmp_path: Path) -> None:
     manifest = RuntimeManifest.from_json(bench.manifest.read_text())
-    (model,) = manifest.models
+    model, *_ = manifest.models
     form = model.formats["openvino"]
     files = dict.fromkeys(form.files, "0" * 64)
     forged = dataclasses.replace(model, formats={"openvino": dataclasses.replace(form, files=files)})

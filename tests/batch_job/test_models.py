@@ -65,15 +65,13 @@ def test_files_outside_the_models_folder_are_refused(entry: ModelEntry) -> None:
         pytest.param("unheard-of", NO_OPTIONS, None, ModelUnknown, id="unknown model"),
         pytest.param("colours", AnalysisOptions(classes=("pink",)), None, OptionUnsuitable, id="unknown class"),
         pytest.param("colours", NO_OPTIONS, "torch", RuntimeMismatch, id="engine without files"),
-        pytest.param("poses", NO_OPTIONS, None, OptionUnsuitable, id="another task"),
     ],
 )
 def test_what_does_not_fit_the_model_has_an_error_of_its_own(
     entry: ModelEntry, name: str, options: AnalysisOptions, engine: str | None, error: type[AnalysisError]
 ) -> None:
-    manifest = manifest_of(entry, replace(entry, name="poses", task="pose"))
     with pytest.raises(error):
-        trusted_model(manifest, name, options, engine=engine)
+        trusted_model(manifest_of(entry), name, options, engine=engine)
 
 
 def test_the_user_is_told_which_class_is_unknown(entry: ModelEntry) -> None:

@@ -93,3 +93,10 @@ def test_a_size_it_does_not_work_at_is_refused(entry: ModelEntry) -> None:
 def test_a_network_of_other_classes_is_not_the_approved_one(entry: ModelEntry) -> None:
     with pytest.raises(ModelUntrusted):
         detector_for(replace(entry, classes=("red", "green")))
+
+
+@pytest.mark.parametrize("task", ["segment", "obb", "classify"])
+def test_a_network_for_another_task_is_not_the_approved_one(entry: ModelEntry, task: str) -> None:
+    """Its output would be read as what it is not."""
+    with pytest.raises(ModelUntrusted, match=f"task {task}"):
+        detector_for(replace(entry, task=task))

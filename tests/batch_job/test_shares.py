@@ -137,3 +137,13 @@ def test_who_meets_damage_does_everything_alone_and_anew() -> None:
     assert run(results, 0, 2, video=Damaged(FRAMES))
     assert results.alone
     assert results.rows() == undisturbed(FRAMES)
+
+
+def test_classes_of_whole_frames_are_not_tracked() -> None:
+    """By the job that finishes no more than by a single one."""
+    results = FakeShared()
+    for index in range(2):
+        job = analysis(results, frames=FRAMES, chunk_frames=CHUNK_FRAMES, task="classify", track=True)
+        summary = run_share(job, Share(index=index, size=2, repeated=False), results)
+    assert summary is not None
+    assert (summary.detections, summary.tracks) == (90, 0)

@@ -4,12 +4,15 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import numpy as np
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from batch_job.claim import Claim, Token
 from batch_job.copy_rows import COLUMNS, binary_copy
@@ -99,6 +102,9 @@ def assert_same_frames(some: list[Chunk], others: list[Chunk]) -> None:
             np.testing.assert_array_equal(a.detections.confidence, b.detections.confidence)
             np.testing.assert_array_equal(a.detections.class_id, b.detections.class_id)
             np.testing.assert_array_equal(a.track_id, b.track_id)
+            assert len(a.detections.shapes) == len(b.detections.shapes)
+            for some_shape, other_shape in zip(a.detections.shapes, b.detections.shapes, strict=True):
+                np.testing.assert_array_equal(some_shape, other_shape)
 
 
 # --- the claim ---
@@ -192,6 +198,52 @@ def test_chunks_come_back_exactly_as_they_were_written(
     ]
 
 
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    lengths=st.lists(st.lists(st.integers(1, 700), max_size=6), min_size=1, max_size=8), seed=st.integers(0, 99)
+)
+def test_shapes_of_every_length_come_back_exactly(
+    database_url: str, database: Database, lengths: list[list[int]], seed: int
+) -> None:
+    """Outlines differ in length from box to box, and a resumed analysis draws and exports the stored ones."""
+    random = np.random.default_rng(seed)
+    frames = []
+    for index, of_frame in enumerate(lengths):
+        plain = frame(index, *random.integers(0, 3, len(of_frame)))
+        shapes = tuple(random.normal(0, 500, length).astype(np.float32) for length in of_frame)
+        frames.append(replace(plain, detections=replace(plain.detections, shapes=shapes)))
+    chunk = Chunk(number=0, frames=tuple(frames))
+    request = AnalysisRequest(analysis_id=uuid4(), video_key="uploads/1/x", model="colours")
+    add_analysis(database_url, request)
+    _, store = taken(database, request.analysis_id)
+    store.write_chunk(chunk, frames_total=None)
+    assert_same_frames(list(store.chunks()), [chunk])
+    last = Chunk(number=0, frames=(store.frame(len(frames) - 1),))
+    assert_same_frames([last], [Chunk(number=0, frames=(frames[-1],))])
+
+
+def test_what_postgresql_itself_reads_in_a_shape_is_what_was_written(
+    database_url: str, database: Database, analysis_id: UUID
+) -> None:
+    """An array of one dimension from 1 on, as every other client expects it; NULL where the task has none."""
+    _, store = taken(database, analysis_id)
+    shape = np.array([1.5, -2.25, 1e-30], np.float32)
+    plain = frame(0, 0)
+    store.write_chunk(
+        Chunk(
+            number=0,
+            frames=(replace(plain, detections=replace(plain.detections, shapes=(shape,))),),
+        ),
+        frames_total=None,
+    )
+    store.write_chunk(Chunk(number=1, frames=(frame(1, 1),)), frames_total=None)
+    with psycopg.connect(database_url) as connection:
+        query = (
+            "SELECT shape, array_ndims(shape), array_lower(shape, 1) FROM videos_detection ORDER BY frame_index"
+        )
+        assert connection.execute(query).fetchall() == [([1.5, -2.25, 1e-30], 1, 1), (None, None, None)]
+
+
 def test_a_total_that_was_too_low_grows(database_url: str, database: Database, analysis_id: UUID) -> None:
     """A header may declare fewer frames than there are; progress never exceeds 100 %."""
     _, store = taken(database, analysis_id)
@@ -248,7 +300,7 @@ def test_the_binary_rows_are_what_postgresql_documents() -> None:
     """Signature, flags, header extension; fields with their lengths; trailer."""
     data = binary_copy(UUID(int=7), [frame(5, 0)])
     assert data[:19] == b"PGCOPY\n\xff\r\n\0" + bytes(8)
-    assert struct.unpack(">hi", data[19:25]) == (11, 16)
+    assert struct.unpack(">hi", data[19:25]) == (12, 16)
     assert data[25:41] == UUID(int=7).bytes
     assert struct.unpack(">iq", data[41:53]) == (8, 5)
     assert data.endswith(b"\xff\xff")

@@ -33,6 +33,16 @@ MANIFEST = RuntimeManifest(
             root="/opt/models/shapes",
             formats={"openvino": ModelFormat(entry="a.xml", files={"a.xml": "0" * 64, "a.bin": "1" * 64})},
         ),
+        ModelEntry(
+            name="poses",
+            task="pose",
+            classes=("person",),
+            input_size=(384, 640),
+            stride=32,
+            root="/opt/models/poses",
+            formats={"torch": ModelFormat(entry="a.pt", files={"a.pt": "2" * 64})},
+            keypoint_shape=(17, 3),
+        ),
     ),
 )
 
@@ -145,6 +155,32 @@ def test_all_faults_of_a_manifest_are_named_at_once():
     assert all(word in str(caught.value) for word in ("abi", "stride", "openvino"))
 
 
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        pytest.param(1, None, id="none for a pose"),
+        pytest.param(1, [17], id="half of it"),
+        pytest.param(1, [17, 4], id="points of four values"),
+        pytest.param(1, [0, 3], id="no points"),
+        pytest.param(0, [17, 3], id="key points of boxes"),
+    ],
+)
+def test_key_points_are_told_for_poses_and_for_nothing_else(model, shape):
+    """Without their number a network's output cannot be read; with it for another task something is mixed up."""
+    document = json.loads(MANIFEST.to_json())
+    document["models"][model]["keypoint_shape"] = shape
+    with pytest.raises(ManifestInvalid, match="keypoint_shape"):
+        RuntimeManifest.from_json(json.dumps(document))
+
+
+def test_a_manifest_from_before_key_points_can_be_read():
+    """Machine images are older than the code that they carry."""
+    document = json.loads(MANIFEST.to_json())
+    del document["models"][0]["keypoint_shape"]
+    del document["models"][1]
+    assert RuntimeManifest.from_json(json.dumps(document)).models == MANIFEST.models[:1]
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -162,6 +198,7 @@ json_values = st.recursive(
             "models.0.name",
             "models.0.classes",
             "models.0.input_size",
+            "models.1.keypoint_shape",
             "models.0.formats",
             "models.0.formats.openvino",
             "models.0.formats.openvino.entry",

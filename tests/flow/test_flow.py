@@ -37,7 +37,7 @@ def run_attempt(body: str, results: FakeResults, dies_at: int | None) -> None:
     request = AnalysisRequest.from_json(body)
     Analysis(
         request=request,
-        model=Model(classes=CLASSES, wanted=None),
+        model=Model(task="detect", classes=CLASSES, wanted=None),
         video=FakeVideo(FRAMES),
         detector=FakeDetector(broken_at=dies_at),
         results=results,

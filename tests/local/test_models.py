@@ -42,6 +42,16 @@ def test_an_openvino_export_becomes_an_entry_with_the_hash_of_every_file(export,
         pytest.param(lambda folder: (folder / "metadata.yaml").write_text(""), "lacks", id="nothing in it"),
         pytest.param(lambda folder: (folder / "metadata.yaml").write_text("{"), "not YAML", id="no YAML"),
         pytest.param(lambda folder: (folder / "colours.bin").unlink(), "no OpenVINO network", id="no weights"),
+        pytest.param(
+            lambda folder: (folder / "metadata.yaml").write_text(METADATA.replace("detect", "pose")),
+            "lacks 'kpt_shape'",
+            id="a pose without key points",
+        ),
+        pytest.param(
+            lambda folder: (folder / "metadata.yaml").write_text(METADATA.replace("detect", "depth")),
+            "task depth",
+            id="a task that is not ours",
+        ),
     ],
 )
 def test_a_folder_that_is_no_export_is_refused_with_the_reason(export, tmp_path, spoil, reason):
@@ -50,6 +60,15 @@ def test_a_folder_that_is_no_export_is_refused_with_the_reason(export, tmp_path,
 
     with pytest.raises(ModelUnusable, match=reason):
         add_model(export, tmp_path / "kept")
+
+
+def test_a_pose_model_brings_its_key_points(export, tmp_path):
+    """They are in no other place of an export that can be read without opening the network."""
+    (export / "metadata.yaml").write_text(METADATA.replace("detect", "pose") + "kpt_shape: [17, 3]\n")
+
+    entry = add_model(export, tmp_path / "kept")
+
+    assert (entry.task, entry.keypoint_shape) == ("pose", (17, 3))
 
 
 def test_the_name_of_a_model_of_ours_cannot_be_taken(export, tmp_path):
