@@ -43,7 +43,7 @@ bench: bench-first-run bench-analyser ## Measure everything against the bars of 
 bench-first-run: ## Measure clone -> result in an empty folder with an empty HOME
 	@$(PYTHON) bench/first_run.py
 
-bench-analyser: .venv/.torch ## Measure the analyser against ultralytics' own predict (needs FRAMEBATCH_VIDEOS, FRAMEBATCH_MODELS)
+bench-analyser: .venv/.test ## Measure speed, storing, memory and kills of the analyser (needs FRAMEBATCH_VIDEOS, FRAMEBATCH_MODELS)
 	@$(BIN)/python -m bench.analyser
 
 lock: .venv/.python ## Pin the newest versions that pyproject.toml allows in constraints.txt
