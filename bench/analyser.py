@@ -1,6 +1,7 @@
 """The analyser against its bars: `python -m bench.analyser [--only speed,copy,memory,kill]`.
 
-Each measure writes bench/out/NAME.json. Needs FRAMEBATCH_VIDEOS and FRAMEBATCH_MODELS, as tests do.
+Each measure writes bench/out/NAME.json, and all that were run stand together in bench/out/analyser.json. Needs
+FRAMEBATCH_VIDEOS and FRAMEBATCH_MODELS, as tests do.
 """
 
 import argparse
@@ -42,6 +43,10 @@ def main() -> int:
                 verdict = "" if row.bar is None else f"   bar {row.bar:g}   {'ok' if row.ok else 'MISSED'}"
                 print(f"{row.name:<62}{row.value:>12,} {row.unit}{verdict}", flush=True)
             passed &= all(row.ok for row in rows)
+    parts = [OUT / f"{name}.json" for name in MEASURES]
+    figures = [row for part in parts if part.exists() for row in json.loads(part.read_text(encoding="utf-8"))]
+    document = json.dumps(figures, indent=2, ensure_ascii=False)
+    (OUT / "analyser.json").write_text(document + "\n", encoding="utf-8")
     return 0 if passed else 1
 
 
