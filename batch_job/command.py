@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from batch_job.arguments import command_parser, flags_of, options_of
+from batch_job.engines import has_gpu, preference
 from batch_job.errors import AnalysisError, Interrupted, OutOfMemory
 from batch_job.models import TrustedModel, read_manifest, trusted_model
 from batch_job.progress import Tell, progress_bar
@@ -110,6 +111,7 @@ def _model(given: argparse.Namespace, options: AnalysisOptions) -> TrustedModel:
     """A file is what it is; any other word is a name in the manifest."""
     from batch_job.model_files import ModelUnusable, describe
 
+    order = preference(gpu=has_gpu(), precision=given.precision)
     path = Path(given.model)
     if path.exists():
         try:
@@ -125,7 +127,7 @@ def _model(given: argparse.Namespace, options: AnalysisOptions) -> TrustedModel:
             engines=ENGINES,
             models=(entry,),
         )
-        return trusted_model(manifest, entry.name, options, engine=given.engine)
+        return trusted_model(manifest, entry.name, options, engine=given.engine, preference=order)
     if os.sep in given.model or path.suffix in (".pt", ".onnx", ".xml"):
         raise Refused(f"There is no {given.model}.")
     if not given.manifest.is_file():
@@ -134,7 +136,7 @@ def _model(given: argparse.Namespace, options: AnalysisOptions) -> TrustedModel:
     if manifest.model(given.model) is None:
         known = ", ".join(model.name for model in manifest.models) or "none"
         raise Refused(f"{given.model} is no file, and no model in {given.manifest}; there it knows {known}.")
-    return trusted_model(manifest, given.model, options, engine=given.engine)
+    return trusted_model(manifest, given.model, options, engine=given.engine, preference=order)
 
 
 def _failed(sentence: str) -> int:

@@ -40,6 +40,12 @@ class Letterbox:
         return cls._centred(frame, canvas, _scaled(frame, canvas))
 
     @classmethod
+    def onto(cls, frame: Shape, canvas: Shape, *, image_size: int, stride: int) -> Self:
+        """As `rectangle` where that gives this canvas, and else `inside` it."""
+        rectangle = cls.rectangle(frame, image_size=image_size, stride=stride)
+        return rectangle if rectangle.canvas == canvas else cls.inside(frame, canvas)
+
+    @classmethod
     def _centred(cls, frame: Shape, canvas: Shape, resized: Shape) -> Self:
         # The tenth makes the odd pixel of padding go to the bottom and to the right.
         top, left = (round((outer - inner) / 2 - 0.1) for outer, inner in zip(canvas, resized, strict=True))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_job import logs
+from batch_job.engines import has_gpu, preference
 from batch_job.errors import AnalysisError, ClaimLost, Interrupted, OutOfMemory, RuntimeMismatch, SettingsInvalid
 from batch_job.models import TrustedModel, read_manifest, trusted_model
 from batch_job.settings import Identity, Settings
@@ -62,7 +63,8 @@ def _attempt(environ: Mapping[str, str], database: "Database", claim: "Claim", s
     settings = Settings.from_environ(environ)
     request = settings.identity.request
     manifest = read_manifest(settings.runtime_manifest)
-    trusted = trusted_model(manifest, request.model, request.options, engine=settings.engine)
+    order = preference(gpu=has_gpu(), precision=settings.precision)
+    trusted = trusted_model(manifest, request.model, request.options, engine=settings.engine, preference=order)
     claim.take()
     logger.info("claimed", extra={"attempt": settings.identity.attempt, "engine": trusted.engine})
     with tempfile.TemporaryDirectory(dir=settings.scratch_dir, prefix="analysis-") as folder:

@@ -35,9 +35,14 @@ def read_manifest(path: Path) -> RuntimeManifest:
 
 
 def trusted_model(
-    manifest: RuntimeManifest, name: str, options: AnalysisOptions, *, engine: str | None = None
+    manifest: RuntimeManifest,
+    name: str,
+    options: AnalysisOptions,
+    *,
+    engine: str | None = None,
+    preference: Sequence[str] = ENGINES,
 ) -> TrustedModel:
-    """The model's files for `engine`, or for the first engine that machine and model both offer.
+    """The model's files for `engine`, or for the first of `preference` that machine and model both offer.
 
     Raises ModelUnknown, OptionUnsuitable, RuntimeMismatch or ModelUntrusted.
     """
@@ -46,7 +51,7 @@ def trusted_model(
         raise ModelUnknown(name)
     wanted = _class_ids(model, options.classes)
     offered = [each for each in ENGINES if each in manifest.engines and each in model.formats]
-    chosen = engine if engine is not None else next(iter(offered), None)
+    chosen = engine or next((each for each in preference if each in offered), None)
     if chosen not in offered:
         raise RuntimeMismatch(
             f"no engine for model {name}: asked for {engine or 'any'}, found {offered or 'none'}"

@@ -10,7 +10,7 @@ from batch_job.errors import SettingsInvalid
 from contract.jobs import REQUEST_VARIABLE, SCRATCH_FOLDER
 from contract.messages import AnalysisRequest, MessageInvalid
 
-ENGINES = ("ncnn", "openvino", "torch")  # as preferred on a CPU; each opens the model format of its name
+ENGINES = ("ncnn", "openvino", "onnx", "torch", "tensorrt")  # as preferred on a CPU; each opens its own format
 PRECISIONS = ("f32", "native")
 MANIFEST_PATH = "/opt/runtime/manifest.json"
 
@@ -54,8 +54,8 @@ class Settings:
     media_bucket: str
     runtime_manifest: Path
     scratch_dir: Path
-    engine: str | None  # None: the first of ENGINES that both the machine and the model offer
-    precision: str  # "native" may be bfloat16: faster on CPUs that have it, and less exact
+    engine: str | None  # None: the first that `engines.preference` names and both machine and model offer
+    precision: str  # "native": half on a GPU, perhaps bfloat16 on a CPU; faster, and less exact
     chunk_frames: int
 
     @classmethod

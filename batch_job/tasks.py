@@ -6,6 +6,7 @@ from math import prod
 from batch_job import obb
 from batch_job.candidates import Candidates, Keep, candidates_in
 from batch_job.classify import CentreCrop, classes_from, classes_in
+from batch_job.errors import ModelUntrusted
 from batch_job.letterbox import Letterbox
 from batch_job.nms import detections_from
 from batch_job.obb import oriented_from
@@ -33,6 +34,15 @@ def output_rows(model: ModelEntry) -> tuple[int, ...]:
         case "classify":
             return (len(model.classes),)
     return (rows,)
+
+
+def require_rows(model: ModelEntry, rows: Sequence[int]) -> None:
+    """Raises ModelUntrusted where a network has other outputs than `output_rows` says."""
+    if tuple(rows) != output_rows(model):
+        raise ModelUntrusted(
+            f"{model.name} has outputs of {list(rows)} rows, and not those of a network for the task {model.task}"
+            f" with {len(model.classes)} classes"
+        )
 
 
 def candidates_of(model: ModelEntry, outputs: Sequence[Floats], keep: Keep) -> Candidates:

@@ -6,6 +6,7 @@ Where they are missing a test is skipped with the reason; with CI=true it fails 
 import importlib.util
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,18 @@ def ultralytics_installed() -> None:
     for name in ("torch", "ultralytics"):
         if importlib.util.find_spec(name) is None:
             _missing(f"{name} is not installed; `make test` installs it")
+
+
+@pytest.fixture(scope="session")
+def gpu(ultralytics_installed: None) -> Any:
+    """The GPU as torch names it. FRAMEBATCH_EXPECT_GPU=1 says that there must be one."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if os.environ.get("FRAMEBATCH_EXPECT_GPU") == "1":
+        pytest.fail("FRAMEBATCH_EXPECT_GPU=1, and torch finds no GPU")
+    pytest.skip("torch finds no GPU")
 
 
 def _folder(variable: str) -> Path:

@@ -69,6 +69,43 @@ def _prevailing(picture: openvino.Node, cell: tuple[int, int]) -> openvino.Node:
     return op.subtract(colours, others)
 
 
+def save_colour_network_as_onnx(folder: Path, *, height: int | str = 96, width: int | str = 160) -> ModelEntry:
+    """The same network for ONNX Runtime, for pictures of 96x160; a side that is a name is free."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    rows, columns = 96 // CELL, 160 // CELL
+    x, y = np.meshgrid(np.arange(columns), np.arange(rows))
+    centres = np.stack([CELL * (x.ravel() + 0.5), CELL * (y.ravel() + 0.5)])
+    constants = {
+        "boxes": np.concatenate([centres, np.full_like(centres, CELL)]).astype(np.float32)[None],
+        "shape": np.array([1, 3, rows * columns]),
+        "colours_axis": np.array([1]),
+        "zero": np.float32(0),
+        "one": np.float32(1),
+    }
+    nodes = [
+        helper.make_node("AveragePool", ["images"], ["cells"], kernel_shape=[CELL, CELL], strides=[CELL, CELL]),
+        helper.make_node("Reshape", ["cells", "shape"], ["colours"]),
+        helper.make_node("ReduceSum", ["colours", "colours_axis"], ["all"], keepdims=1),
+        helper.make_node("Sub", ["all", "colours"], ["others"]),
+        helper.make_node("Sub", ["colours", "others"], ["difference"]),
+        helper.make_node("Clip", ["difference", "zero", "one"], ["scores"]),
+        helper.make_node("Concat", ["boxes", "scores"], ["output0"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "colours",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, height, width])],
+        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), folder / "colours.onnx")
+    return model_entry(folder, name="colours", classes=COLOURS, size=(96, 160), entry="colours.onnx")
+
+
 def model_entry(
     root: Path,
     *,
@@ -80,8 +117,9 @@ def model_entry(
     keypoint_shape: tuple[int, ...] = (),
 ) -> ModelEntry:
     """What the manifest says of the files in `root` as they are now."""
-    engine = {".xml": "openvino", ".param": "ncnn"}.get(Path(entry).suffix, "torch")
-    names = [entry] if engine == "torch" else [entry, str(Path(entry).with_suffix(".bin"))]
+    suffixes = {".xml": "openvino", ".param": "ncnn", ".pt": "torch", ".onnx": "onnx", ".engine": "tensorrt"}
+    engine = suffixes[Path(entry).suffix]
+    names = [entry, str(Path(entry).with_suffix(".bin"))] if engine in ("openvino", "ncnn") else [entry]
     files = {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in names}
     return ModelEntry(
         name=name,
@@ -102,6 +140,6 @@ def manifest_of(*models: ModelEntry, abi: int = RUNTIME_ABI) -> RuntimeManifest:
         torch=None,
         cuda=None,
         driver_floor=None,
-        engines=("ncnn", "openvino", "torch"),
+        engines=("ncnn", "openvino", "onnx", "torch", "tensorrt"),
         models=models,
     )

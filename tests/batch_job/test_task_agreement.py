@@ -25,7 +25,6 @@ from batch_job.model_files import describe
 from batch_job.obb import corners_of
 from batch_job.openvino_engine import OpenVinoDetector
 from batch_job.tasks import detections_of
-from batch_job.torch_engine import TorchDetector
 from batch_job.values import Detections, Frame
 from batch_job.video import Video
 from contract.manifest import ModelEntry
@@ -35,8 +34,14 @@ from tests.batch_job import task_networks
 from tests.batch_job.task_networks import CONFIDENCE, CROPPED, IMAGE_SIZE, IOU, TASKS, noise
 
 pytestmark = [pytest.mark.torch, pytest.mark.integration]
+torch = pytest.importorskip("torch")
 
-ENGINES = ("torch", "openvino")
+from batch_job.canvas import canvas_for  # noqa: E402
+from batch_job.gpu_engine import BatchDetector  # noqa: E402
+from batch_job.torch_engine import TorchDetector  # noqa: E402
+from batch_job.torch_network import TorchNetwork  # noqa: E402
+
+ENGINES = ("torch", "torch in batches", "openvino")
 SHAPE = (360, 640)
 
 Analyse = Callable[[str, str], list[Detections]]
@@ -111,6 +116,10 @@ def analyse(networks: Path, frames: list[Frame], tmp_path_factory: pytest.TempPa
 def detector_of(entry: ModelEntry, engine: str, weights: Path, scratch: Path) -> Detector[Any]:
     if engine == "torch":
         return TorchDetector(weights, entry, image_size=None, scratch_dir=scratch)
+    if engine == "torch in batches":
+        network = TorchNetwork(weights, entry, device=torch.device("cpu"), half=False, scratch_dir=scratch)
+        canvas = canvas_for(entry, SHAPE, fixed=None, image_size=None)
+        return BatchDetector(network, entry, canvas=canvas, image_size=None, batch=4)
     path = Path(entry.root) / entry.formats["openvino"].entry
     return OpenVinoDetector(path, entry, frame=SHAPE, image_size=None, precision="f32")
 

@@ -1,0 +1,108 @@
+"""What can be said of a TensorRT engine without TensorRT: its header. The rest needs a GPU and a build for it."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+
+from batch_job.candidates import Keep  # noqa: E402
+from batch_job.errors import ModelUntrusted, RuntimeMismatch  # noqa: E402
+from batch_job.gpu_engine import BatchDetector  # noqa: E402
+from batch_job.tensorrt_network import TensorRtNetwork, read_engine  # noqa: E402
+from contract.manifest import ModelEntry  # noqa: E402
+from tests.batch_job.media import RED, squares  # noqa: E402
+from tests.batch_job.models import COLOURS, model_entry, save_colour_network_as_onnx  # noqa: E402
+
+
+def engine_file(folder: Path, serialised: bytes, *, names: tuple[str, ...] = COLOURS) -> ModelEntry:
+    """As ultralytics writes it: the header's length, the header, the engine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    header = json.dumps({"names": dict(enumerate(names)), "stride": 32, "task": "detect"}).encode()
+    (folder / "colours.engine").write_bytes(len(header).to_bytes(4, "little") + header + serialised)
+    return model_entry(folder, name="colours", classes=COLOURS, size=(96, 160), entry="colours.engine")
+
+
+def test_the_engine_begins_behind_the_header(tmp_path: Path) -> None:
+    entry = engine_file(tmp_path, b"\x00engine")
+    assert read_engine(tmp_path / "colours.engine", entry) == b"\x00engine"
+
+
+def test_ultralytics_reads_the_same_header(tmp_path: Path) -> None:
+    """The form is theirs; a change of it must show here."""
+    pytest.importorskip("ultralytics")
+    from ultralytics.nn.backends.base import BaseBackend
+
+    entry = engine_file(tmp_path, b"\x00engine")
+    path = tmp_path / "colours.engine"
+    offset, header = BaseBackend.engine_header(path)
+    assert path.read_bytes()[offset:] == read_engine(path, entry)
+    assert list(header["names"].values()) == list(COLOURS)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\x00engine without a header", id="none"),
+        pytest.param((2**31).to_bytes(4, "little") + b"{}", id="longer than the file"),
+        pytest.param((4).to_bytes(4, "little") + b"nullengine", id="no object"),
+        pytest.param((2).to_bytes(4, "little") + b"{}engine", id="no names"),
+    ],
+)
+def test_a_file_without_its_header_is_not_the_approved_one(tmp_path: Path, content: bytes) -> None:
+    entry = engine_file(tmp_path, b"")
+    (tmp_path / "colours.engine").write_bytes(content)
+    with pytest.raises(ModelUntrusted):
+        read_engine(tmp_path / "colours.engine", entry)
+
+
+def test_an_engine_of_other_classes_is_not_the_approved_one(tmp_path: Path) -> None:
+    entry = engine_file(tmp_path, b"engine", names=("cat", "dog"))
+    with pytest.raises(ModelUntrusted, match="other classes"):
+        read_engine(tmp_path / "colours.engine", entry)
+
+
+@pytest.fixture(scope="module")
+def tensorrt(gpu: Any) -> Any:
+    try:
+        import tensorrt
+    except ImportError:
+        if os.environ.get("FRAMEBATCH_EXPECT_GPU") == "1":
+            pytest.fail("FRAMEBATCH_EXPECT_GPU=1, and tensorrt is not installed")
+        pytest.skip("tensorrt is not installed")
+    return tensorrt
+
+
+def built(tensorrt: Any, onnx: Path) -> bytes:
+    builder = tensorrt.Builder(tensorrt.Logger(tensorrt.Logger.WARNING))
+    network = builder.create_network(0)
+    parser = tensorrt.OnnxParser(network, tensorrt.Logger(tensorrt.Logger.WARNING))
+    assert parser.parse_from_file(str(onnx)), [parser.get_error(number) for number in range(parser.num_errors)]
+    return bytes(builder.build_serialized_network(network, builder.create_builder_config()))
+
+
+@pytest.mark.gpu
+def test_the_network_sees_the_pictures_colours_and_places(tensorrt: Any, gpu: Any, tmp_path: Path) -> None:
+    """The colour network, built here for this GPU."""
+    onnx = save_colour_network_as_onnx(tmp_path)
+    entry = engine_file(tmp_path / "engine", built(tensorrt, Path(onnx.root) / "colours.onnx"))
+    network = TensorRtNetwork(Path(entry.root) / "colours.engine", entry, device=gpu)
+    assert network.fixed == (96, 160)
+    detector = BatchDetector(network, entry, canvas=(96, 160), image_size=None, batch=network.most)
+    letterbox = detector.letterbox_for((96, 160))
+    pictures = ((n, detector.prepare(squares((n % 5, n // 5, RED)), letterbox)) for n in range(15))
+    for number, found in detector.detect(pictures, Keep(confidence=0.5)):
+        assert found.boxes[:, :2].tolist() == [[32 * (number % 5), 32 * (number // 5)]]
+
+
+@pytest.mark.gpu
+def test_an_engine_for_another_gpu_or_version_is_told(tensorrt: Any, gpu: Any, tmp_path: Path) -> None:
+    """After a change of the machine image, before a video is touched."""
+    entry = engine_file(tmp_path, b"not what this TensorRT writes")
+    with pytest.raises(RuntimeMismatch, match="cannot open the engine of model colours"):
+        TensorRtNetwork(tmp_path / "colours.engine", entry, device=gpu)
