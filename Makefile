@@ -11,7 +11,7 @@ PINS := constraints.txt pyproject.toml
 FOR_MODEL := $(if $(filter %.pt,$(wildcard $(MODEL))),.venv/.torch,.venv/.local)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test lint demo-model bench bench-first-run bench-analyser lock clean
+.PHONY: help demo up down test lint demo-model bench bench-first-run bench-analyser bench-analyser-gpu lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench-first-run: ## Measure clone -> result in an empty folder with an empty HOM
 
 bench-analyser: .venv/.test ## Measure speed, storing, memory and kills of the analyser (needs FRAMEBATCH_VIDEOS, FRAMEBATCH_MODELS)
 	@$(BIN)/python -m bench.analyser
+
+bench-analyser-gpu: .venv/.torch ## Measure the analyser on a GPU (needs one, and the same two folders)
+	@$(BIN)/python -m bench.analyser_gpu
 
 lock: .venv/.python ## Pin the newest versions that pyproject.toml allows in constraints.txt
 	@$(BIN)/python tools/lock.py
