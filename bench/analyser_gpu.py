@@ -1,6 +1,6 @@
 """The analyser on a GPU against its bars: `make bench-analyser-gpu` on a machine with a GPU of NVIDIA.
 
-Ours is the whole job into PostgreSQL from its first frame on, without its fetch, loading and thumbnails; of the
+Ours is the whole job into PostgreSQL, without the loading of its network and its thumbnails; of the
 others the first ten frames do not count. Every round measures every contender once, each in a process of its own;
 the ratios are of the medians. TensorRT takes part where it is installed (its engine is built first, which takes
 minutes), the GPU's decoder where torchcodec is. Needs FRAMEBATCH_VIDEOS and FRAMEBATCH_MODELS, as tests do; writes
@@ -135,7 +135,7 @@ def _job(lab: "Lab", video_id: str, environment: Mapping[str, str]) -> float:
     job = lab.job(video_id, environment=environment)
     job.run()
     frames, seconds = job.analysis("frames_done, stage_seconds")
-    return float(frames / (seconds["total"] - seconds["fetch"] - seconds["model"] - seconds["thumbnails"]))
+    return float(frames / (seconds["total"] - seconds["model"] - seconds["thumbnails"]))
 
 
 def _tensorrt_manifest(lab: "Lab", manifest: Path) -> Path | None:
