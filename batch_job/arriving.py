@@ -14,8 +14,9 @@ class Abandoned(Exception):
 class ArrivingFile:
     """One thread adds to it from the beginning to the end, others read wherever they like."""
 
-    def __init__(self, path: Path, *, size: int) -> None:
+    def __init__(self, path: Path, *, size: int, etag: str = "") -> None:
         self.path = path
+        self.etag = etag  # S3's name for this very content
         self.size = size  # in bytes, once all are there
         self._there = 0
         self._error: BaseException | None = None

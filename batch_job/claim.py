@@ -10,6 +10,7 @@ Only psycopg is imported here, so that a failure can be told even where the mach
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -154,13 +155,18 @@ class Claim:
 
         self._database.transact(work)
 
-    def hold(self, connection: psycopg.Connection, statement: sql.Composed, values: Mapping[str, object]) -> None:
-        """Runs a guarded update inside a transaction. Raises ClaimLost where the guard finds no row."""
-        if connection.execute(statement, self.token.values() | dict(values)).fetchone() is None:
+    def hold(self, connection: psycopg.Connection, statement: sql.Composed, values: Mapping[str, object]) -> Any:
+        """Runs a guarded update inside a transaction, and gives what it returns first.
+
+        Raises ClaimLost where the guard finds no row.
+        """
+        held = connection.execute(statement, self.token.values() | dict(values)).fetchone()
+        if held is None:
             row = self._state(connection)
             raise ClaimLost(
                 "there is no such analysis" if row is None else "{}, claim {}, attempt {}".format(*row)
             )
+        return held[0]
 
     def append_event(
         self, connection: psycopg.Connection, status: AnalysisStatus, detail: Mapping[str, object]

@@ -107,6 +107,10 @@ def _analyse(
                 halt=stop.check,
             ) as analysis,
         ):
+            inputs = f"{file.etag} {trusted.digests} {trusted.engine} {settings.precision} {settings.chunk_frames}"
+            if not results.made_from(inputs):
+                logger.warning("begun anew", extra={"reason": "another video or model than before"})
+                share = None
             summary = run_share(analysis, share, results) if share is not None else analysis.run()
     if summary is not None:
         done = {"frames": summary.frames, "detections": summary.detections, "tracks": summary.tracks}

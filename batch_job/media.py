@@ -53,7 +53,7 @@ class MediaBucket:
         """
         with _translated(key):
             answer = self._client.get_object(Bucket=self._bucket, Key=key)
-        with ArrivingFile(path, size=answer["ContentLength"]) as file:
+        with ArrivingFile(path, size=answer["ContentLength"], etag=answer["ETag"]) as file:
             thread = threading.Thread(
                 target=self._fill, args=(file, key, answer, watch), name="fetch", daemon=True
             )
@@ -77,7 +77,7 @@ class MediaBucket:
         """botocore repeats a request that fails, but not an answer that breaks off: that is taken up where it
         stopped.
         """
-        etag, breaks = answer["ETag"], 0
+        breaks = 0
         while True:
             start = file.there
             try:
@@ -91,7 +91,7 @@ class MediaBucket:
             self._pause(_FIRST_PAUSE_SECONDS * 2 ** (breaks - 1))
             with _translated(key):
                 answer = self._client.get_object(
-                    Bucket=self._bucket, Key=key, Range=f"bytes={file.there}-", IfMatch=etag
+                    Bucket=self._bucket, Key=key, Range=f"bytes={file.there}-", IfMatch=file.etag
                 )
 
     def put_jpeg(self, key: str, jpeg: bytes) -> None:

@@ -21,6 +21,12 @@ class TrustedModel:
     entry: Path  # what the engine opens
     wanted_classes: tuple[int, ...] | None  # ids to keep; None keeps all
 
+    @property
+    def digests(self) -> str:
+        """The start of each file's sha256: other files, other numbers."""
+        files = self.model.formats[self.engine].files
+        return "-".join(files[name][:16] for name in sorted(files))
+
 
 def read_manifest(path: Path) -> RuntimeManifest:
     """Raises RuntimeMismatch where this code cannot run on this machine image."""

@@ -45,6 +45,8 @@ _COPY = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
 _CHUNK_NUMBERED = named(
     "SELECT first_frame, pts_us, damaged FROM {chunk} WHERE analysis_id = %(id)s AND number = %(number)s"
 )
+_INPUTS = named(f"UPDATE {{analysis}} SET inputs = coalesce(inputs, %(inputs)s) {HELD} RETURNING inputs")
+_NEW_INPUTS = named(f"UPDATE {{analysis}} SET inputs = %(inputs)s {HELD} RETURNING id")
 _NUMBERS = named("SELECT number FROM {chunk} WHERE analysis_id = %(id)s")
 _CHUNK_WITH = named("""
     SELECT first_frame, pts_us FROM {chunk} WHERE analysis_id = %(id)s AND first_frame <= %(index)s
@@ -107,6 +109,22 @@ class Store:
 
     def enter(self, stage: Stage) -> None:
         self._claim.enter(stage)
+
+    def made_from(self, inputs: str) -> bool:
+        """Is what is stored made from these inputs? If not, it is forgotten, and only this job may write then.
+
+        A video may be replaced, and a retry may find another machine image: rows of both must not be mixed.
+        """
+
+        def work(connection: psycopg.Connection, repeated: bool) -> bool:
+            if self._claim.hold(connection, _INPUTS, {"inputs": inputs}) == inputs:
+                return True
+            self._claim.take_alone(connection, repeated)
+            self._claim.hold(connection, _NEW_INPUTS, {"inputs": inputs})
+            self._forget(connection)
+            return False
+
+        return self._database.transact(work)
 
     def chunks(self) -> Iterator[Chunk]:
         """The committed chunks, from the first on and without a gap."""
@@ -173,8 +191,7 @@ class Store:
 
         def work(connection: psycopg.Connection, repeated: bool) -> None:
             self._claim.take_alone(connection, repeated)
-            for statement in _FORGET:
-                connection.execute(statement, {"id": self._id})
+            self._forget(connection)
 
         self._database.transact(work)
 
@@ -218,6 +235,10 @@ class Store:
             self._claim.append_event(connection, AnalysisStatus.SUCCEEDED, detail)
 
         self._database.transact(work)
+
+    def _forget(self, connection: psycopg.Connection) -> None:
+        for statement in _FORGET:
+            connection.execute(statement, {"id": self._id})
 
     def _chunk(self, number: int) -> Chunk | None:
         def work(connection: psycopg.Connection, _: bool) -> Chunk | None:

@@ -11,6 +11,7 @@ ANALYSIS_COLUMNS = (
     "frames_total",  # bigint or null: an estimate until the last frame is decoded
     "claim_job_id",  # text or null; with claim_attempt the fencing token
     "claim_attempt",  # integer or null
+    "inputs",  # text or null: what the stored chunks were made from
     "error_code",  # text, contract.errors.ErrorCode, or empty
     "error_message",  # text for the user, or empty
     "error_retryable",  # boolean or null

@@ -75,6 +75,8 @@ class Analysis(models.Model):
     # With the attempt, the fencing token of the one container whose writes count.
     claim_job_id = models.TextField(null=True, blank=True)
     claim_attempt = models.IntegerField(null=True, blank=True)
+    # What the stored chunks were made from: a job that comes with other inputs begins anew.
+    inputs = models.TextField(null=True, blank=True)
 
     # What AWS Batch last said of the job that this analysis follows.
     batch_job_id = models.TextField(blank=True, default="", db_default="")

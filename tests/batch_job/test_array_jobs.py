@@ -129,3 +129,16 @@ def test_another_job_has_no_part_in_it(bench: Bench, clip: Path) -> None:
     code, log = bench.run(request, **(child(1) | {"AWS_BATCH_JOB_ID": "other:1"}))
     assert (code, "nothing to do" in log) == (EXIT_DONE, True)
     assert bench.rows(request) == before
+
+
+def test_a_video_that_is_replaced_meanwhile_is_analysed_anew(bench: Bench, clip: Path, tmp_path: Path) -> None:
+    """Rows of two videos must not be mixed, nor those of two models."""
+    other = write_video(tmp_path / "other.mp4", marching(FRAMES + 20)[20:])
+    key = bench.upload(clip, key="uploads/1/replaced")
+    request = bench.add_analysis(key)
+    assert bench.run(request, **child(0))[0] == EXIT_DONE
+    bench.upload(other, key=key)
+    assert bench.run(request, **child(1))[0] == EXIT_DONE
+    assert bench.run(request, **child(2))[0] == EXIT_DONE
+    assert bench.analysis(request)["claim_job_id"] == "array:1"
+    assert_same(bench, request, single(bench, key))
