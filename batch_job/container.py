@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import av.error
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -27,13 +28,17 @@ _READ_BYTES = 1 << 18
 _PIXELS_AT_MOST = 16384 * 8640  # beyond 16K; a header may claim anything
 
 
-def open_container(file: Path | ArrivingFile) -> InputContainer:
-    """Raises VideoUnreadable; MemoryError, which FFmpeg tells like any damage, stays what it is."""
+def open_container(file: Path | ArrivingFile, *, on_gpu: bool = False) -> InputContainer:
+    """`on_gpu` decodes with NVDEC what it can decode, and the rest on the CPU; pictures come to the CPU's memory.
+
+    Raises VideoUnreadable; MemoryError, which FFmpeg tells like any damage, stays what it is.
+    """
     try:
         return av.open(
             file.opened() if isinstance(file, ArrivingFile) else os.fspath(file),
             mode="r",
             buffer_size=_READ_BYTES,
+            hwaccel=HWAccel("cuda", allow_software_fallback=True) if on_gpu else None,
             container_options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
             metadata_errors="replace",  # a title in an unknown encoding is no reason to refuse a video
         )

@@ -33,9 +33,9 @@ logging.getLogger("libav").setLevel(logging.CRITICAL + 1)
 class Decoder:
     """One pass through a file. A context manager; not shared between threads except one after the other."""
 
-    def __init__(self, file: Path | ArrivingFile) -> None:
+    def __init__(self, file: Path | ArrivingFile, *, on_gpu: bool = False) -> None:
         """Raises VideoUnreadable."""
-        self.container = open_container(file)
+        self.container = open_container(file, on_gpu=on_gpu)
         try:
             self.stream = best_video_stream(self.container)
         except BaseException:

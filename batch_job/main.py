@@ -63,6 +63,8 @@ def _attempt(environ: Mapping[str, str], database: "Database", claim: "Claim", s
     settings = Settings.from_environ(environ)
     request = settings.identity.request
     manifest = read_manifest(settings.runtime_manifest)
+    if settings.decoder == "gpu" and not has_gpu():
+        raise RuntimeMismatch("DECODER=gpu is asked for on a machine without a GPU")
     order = preference(gpu=has_gpu(), precision=settings.precision)
     trusted = trusted_model(manifest, request.model, request.options, engine=settings.engine, preference=order)
     claim.take()
@@ -99,6 +101,7 @@ def _analyse(
                 request=request,
                 trusted=trusted,
                 precision=settings.precision,
+                decode_on_gpu=settings.decoder == "gpu",
                 chunk_frames=settings.chunk_frames,
                 results=results,
                 pictures=bucket,
@@ -107,7 +110,8 @@ def _analyse(
                 halt=stop.check,
             ) as analysis,
         ):
-            inputs = f"{file.etag} {trusted.digests} {trusted.engine} {settings.precision} {settings.chunk_frames}"
+            how = settings.precision, settings.decoder, settings.chunk_frames
+            inputs = " ".join(map(str, (file.etag, trusted.digests, trusted.engine, *how)))
             if not results.made_from(inputs):
                 logger.warning("begun anew", extra={"reason": "another video or model than before"})
                 share = None

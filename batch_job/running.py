@@ -23,6 +23,7 @@ def opened_analysis(
     request: AnalysisRequest,
     trusted: TrustedModel,
     precision: str,
+    decode_on_gpu: bool = False,
     chunk_frames: int,
     results: Results,
     pictures: Pictures,
@@ -32,7 +33,7 @@ def opened_analysis(
 ) -> Iterator[Analysis]:
     """An analysis that is ready to run. Raises AnalysisError, ClaimLost, or whatever `halt` raises."""
     cv2.setNumThreads(1)  # the network has the cores; OpenCV's own pool would only take turns with it
-    with Video(file) as video:
+    with Video(file, on_gpu=decode_on_gpu) as video:
         results.enter(Stage.STARTING)
         with watch.timing("model"):
             picture = video.first_picture()

@@ -11,6 +11,7 @@ from contract.jobs import REQUEST_VARIABLE, SCRATCH_FOLDER
 from contract.messages import AnalysisRequest, MessageInvalid
 
 ENGINES = ("ncnn", "openvino", "onnx", "torch", "tensorrt")  # as preferred on a CPU; each opens its own format
+DECODERS = ("cpu", "gpu")
 PRECISIONS = ("f32", "native")
 MANIFEST_PATH = "/opt/runtime/manifest.json"
 
@@ -56,6 +57,7 @@ class Settings:
     scratch_dir: Path
     engine: str | None  # None: the first that `engines.preference` names and both machine and model offer
     precision: str  # "native": half on a GPU, perhaps bfloat16 on a CPU; faster, and less exact
+    decoder: str  # where pictures are decoded
     chunk_frames: int
 
     @classmethod
@@ -67,6 +69,7 @@ class Settings:
         media_bucket = reader.text("MEDIA_BUCKET")
         engine = reader.choice("ENGINE", ENGINES)
         precision = reader.choice("PRECISION", PRECISIONS)
+        decoder = reader.choice("DECODER", DECODERS)
         # At 60 frames per second a user sees progress every two seconds, and a kill costs no more than that.
         chunk_frames = reader.number("CHUNK_FRAMES", default=128, lowest=1)
         if not scratch_dir.is_dir():
@@ -82,6 +85,7 @@ class Settings:
             scratch_dir=scratch_dir,
             engine=engine,
             precision=precision or "f32",
+            decoder=decoder or "cpu",
             chunk_frames=chunk_frames,
         )
 

@@ -28,12 +28,16 @@ _KEYS_TRIED = 3  # a transport stream is sought by the place of its bytes, and m
 class Video:
     """An opened file. A context manager; not shared between threads except one after the other."""
 
-    def __init__(self, file: Path | ArrivingFile) -> None:
-        """Raises VideoEmpty or VideoUnreadable."""
+    def __init__(self, file: Path | ArrivingFile, *, on_gpu: bool = False) -> None:
+        """`on_gpu` lets the GPU decode what is analysed; single pictures come from the CPU's decoder.
+
+        Raises VideoEmpty or VideoUnreadable.
+        """
         if (file.size if isinstance(file, ArrivingFile) else os.path.getsize(file)) == 0:
             raise VideoEmpty
         self._file = file
-        self._decoder = Decoder(file)
+        self._on_gpu = on_gpu
+        self._decoder = Decoder(file, on_gpu=on_gpu)
 
     def __enter__(self) -> Self:
         return self
@@ -162,7 +166,7 @@ class Video:
 
     def _begin_anew(self) -> None:
         self._decoder.__exit__()
-        self._decoder = Decoder(self._file)
+        self._decoder = Decoder(self._file, on_gpu=self._on_gpu)
 
     @cached_property
     def _index(self) -> FrameIndex | None:

@@ -3,7 +3,7 @@
 Ours is the whole job into PostgreSQL, without the loading of its network and its thumbnails; of the
 others the first ten frames do not count. Every round measures every contender once, each in a process of its own;
 the ratios are of the medians. TensorRT takes part where it is installed (its engine is built first, which takes
-minutes), the GPU's decoder where torchcodec is. Needs FRAMEBATCH_VIDEOS and FRAMEBATCH_MODELS, as tests do; writes
+minutes). Needs FRAMEBATCH_VIDEOS and FRAMEBATCH_MODELS, as tests do; writes
 bench/out/analyser_gpu.json.
 """
 
@@ -77,14 +77,13 @@ def _measured(lab: "Lab") -> Iterator["Row"]:
     jobs = {
         "job torch half": {"ENGINE": "torch", "PRECISION": "native"},
         "job torch f32": {"ENGINE": "torch", "PRECISION": "f32"},
+        "job torch half, decoded on the GPU": {"ENGINE": "torch", "PRECISION": "native", "DECODER": "gpu"},
     }
-    others = ["predict", "predict half", "decode", "model torch half"]
+    others = ["predict", "predict half", "decode", "decode on the GPU", "model torch half"]
     engine = _tensorrt_manifest(lab, OUT / "stack" / "opt" / "runtime" / "manifest.json")
     if engine is not None:
         jobs["job tensorrt"] = {"ENGINE": "tensorrt", "PRECISION": "native", "RUNTIME_MANIFEST": str(engine)}
         others.append("model tensorrt")
-    if importlib.util.find_spec("torchcodec") is not None:
-        others.append("decode on the GPU")
     for label, size in SIZES.items():
         once = cut(lab.videos / "bottle-detection.mp4", lab.scratch / "once.mp4", frames=1000, size=size)
         clip = _repeated(once, lab.scratch / f"{label}.mp4", times=max(lab.frames // 1000, 1))

@@ -356,3 +356,14 @@ def test_a_database_url_nobody_understands_is_given_up_and_not_repeated_in_the_l
     assert "settings_invalid" in log
     assert "DATABASE_URL is not understood" in log
     assert "secret" not in log
+
+
+def test_a_decoder_that_the_machine_does_not_have_is_refused_before_the_video_is_fetched(
+    bench: Bench, march: Path
+) -> None:
+    """It would run, slowly, on a machine that somebody pays for its GPU."""
+    request = bench.add_analysis(bench.upload(march))
+    code, log = bench.run(request, DECODER="gpu")
+    assert code == EXIT_GIVE_UP
+    assert "DECODER=gpu is asked for on a machine without a GPU" in log
+    assert bench.analysis(request)["error_code"] == "runtime_mismatch"

@@ -332,7 +332,9 @@ def test_a_container_without_memory_is_not_a_damaged_one(
 ) -> None:
     """Taken for damage, frames would be missing for good although the next attempt could read them."""
     opened = open_container
-    monkeypatch.setattr("batch_job.decoding.open_container", lambda path: OutOfMemoryOnce(opened(path), method))
+    monkeypatch.setattr(
+        "batch_job.decoding.open_container", lambda path, **_: OutOfMemoryOnce(opened(path), method)
+    )
     path = write_video(tmp_path / "clip.mp4", numbered(3))
     with Video(path) as video, pytest.raises(MemoryError):
         list(video.frames(EVERY) if method == "demux" else video.pictures_at([40_000]))
@@ -359,6 +361,24 @@ def test_opening_without_memory_does_not_condemn_the_video(
     monkeypatch.setattr(av, "open", broken)
     with pytest.raises(MemoryError):
         Video(path)
+
+
+def test_the_gpu_decodes_what_is_analysed_and_falls_back_where_it_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No GPU here: what PyAV is asked for is all that can be seen."""
+    path = write_video(tmp_path / "clip.mp4", numbered(3))
+    asked, opened = [], av.open
+
+    def told(file: str, *, hwaccel: Any, **options: Any) -> Any:
+        asked.append(hwaccel is not None and hwaccel.allow_software_fallback)
+        return opened(file, **options)
+
+    monkeypatch.setattr(av, "open", told)
+    with Video(path, on_gpu=True) as video:
+        frames = list(video.frames(EVERY))
+        list(video.pictures_at([frames[1].pts_us]))
+    assert asked == [True, False]
 
 
 # --- real clips ---
