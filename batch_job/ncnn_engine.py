@@ -5,9 +5,8 @@ Convolutional Neural Networks"), and on a CPU the multiplications are the time.
 """
 
 import os
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import local
 
@@ -20,6 +19,7 @@ from batch_job.errors import ModelUntrusted
 from batch_job.grid import Level, candidates_on
 from batch_job.letterbox import Letterbox, Shape
 from batch_job.values import Image
+from batch_job.workers import computed_ahead, cores
 from contract.manifest import ModelEntry
 
 
@@ -53,12 +53,13 @@ class NcnnDetector:
         smallest = np.zeros((model.stride, model.stride, 3), np.uint8)
         if {level.classes.shape[0] for level in self._levels(smallest)} != {len(model.classes)}:
             raise ModelUntrusted(f"{model.name} knows other classes than the manifest says")
-        self._threads = len(os.sched_getaffinity(0))
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="ncnn")
+        # Twice the threads, because they tend to end together, and none shall wait while results are read.
+        self._ahead = 2 * cores()
+        self._pool = ThreadPoolExecutor(cores(), thread_name_prefix="ncnn")
 
     @property
     def capacity(self) -> int:
-        return self._threads + 1
+        return self._ahead
 
     def letterbox_for(self, frame: Shape) -> Letterbox:
         return Letterbox.rectangle(frame, image_size=self._image_size, stride=self._stride)
@@ -67,20 +68,7 @@ class NcnnDetector:
         return letterbox.place(image)
 
     def detect(self, pictures: Iterator[tuple[Tag, Image]], keep: Keep) -> Iterator[tuple[Tag, Candidates]]:
-        running: deque[tuple[Tag, Future[Candidates]]] = deque()
-        try:
-            for tag, picture in pictures:
-                running.append((tag, self._pool.submit(self._candidates, picture, keep)))
-                # One more than the threads, so that none is idle while this process reads a result.
-                if len(running) > self._threads:
-                    first, found = running.popleft()
-                    yield first, found.result()
-            while running:
-                first, found = running.popleft()
-                yield first, found.result()
-        finally:
-            for _, found in running:
-                found.cancel()
+        return computed_ahead(pictures, lambda picture: self._candidates(picture, keep), self._pool, self._ahead)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
