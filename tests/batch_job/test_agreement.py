@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from batch_job.candidates import Keep, candidates_in
@@ -95,8 +96,9 @@ def exported(
 
     def entry_of(form: str) -> ModelEntry:
         root = cache.mkdir(f"{form}-{digest[:16]}") / "network"
-        if not root.exists():
-            _export(checkpoint, form, root, tmp_path_factory.mktemp("export"))
+        with FileLock(root.with_suffix(".lock")):  # the workers of one run want it at the same time
+            if not root.exists():
+                _export(checkpoint, form, root, tmp_path_factory.mktemp("export"))
         entry = {"openvino": "network.xml", "onnx": "network.onnx"}[form]
         return model_entry(root, name="yolov8n", classes=torch_entry.classes, size=(640, 640), entry=entry)
 

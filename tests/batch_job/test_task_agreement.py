@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from batch_job.candidates import Keep
@@ -61,13 +62,11 @@ def networks(checkpoint: Path, pytestconfig: pytest.Config) -> Path:
     assert cache is not None
     made_of = checkpoint.read_bytes() + Path(task_networks.__file__).read_bytes()
     folder = cache.mkdir("task-networks") / hashlib.sha256(made_of).hexdigest()[:16]
-    if not folder.exists():
-        part = Path(tempfile.mkdtemp(dir=folder.parent))
-        run_ultralytics("build", checkpoint, part, scratch=part)
-        try:
+    with FileLock(folder.with_suffix(".lock")):  # the workers of one run want it at the same time
+        if not folder.exists():
+            part = Path(tempfile.mkdtemp(dir=folder.parent))
+            run_ultralytics("build", checkpoint, part, scratch=part)
             part.rename(folder)
-        except OSError:  # another worker was quicker
-            assert folder.exists()
     return folder
 
 
