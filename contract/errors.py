@@ -21,6 +21,7 @@ class ErrorCode(StrEnum):
     JOB_LOST = "job_lost"
     JOB_TIMED_OUT = "job_timed_out"
     JOB_NEVER_STARTED = "job_never_started"
+    SUBMISSION_FAILED = "submission_failed"
     INTERNAL = "internal"
 
 
@@ -74,6 +75,9 @@ FAILURES: dict[ErrorCode, Failure] = {
     ),
     ErrorCode.JOB_NEVER_STARTED: Failure(
         retryable=True, sentence="No machine became free for this analysis in time."
+    ),
+    ErrorCode.SUBMISSION_FAILED: Failure(
+        retryable=True, sentence="The analysis could not be handed to the compute service."
     ),
     ErrorCode.INTERNAL: Failure(
         retryable=False, sentence="Something went wrong on our side; the failure has been recorded."

@@ -22,7 +22,7 @@ _EVENTS_VISIBILITY_SECONDS = 30
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
     requests_queue_url: str
-    dead_letters_queue_url: str
+    dead_requests_queue_url: str
     job_events_queue_url: str
     database_secret_arn: str
 
@@ -72,13 +72,13 @@ def create_account(
         attributes = {"VisibilityTimeout": str(visibility), "RedrivePolicy": redrive}
         return sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"], dead_letters
 
-    requests, requests_dead_letters = queue("framebatch-requests", visibility_seconds)
+    requests, dead_requests = queue("framebatch-requests", visibility_seconds)
     job_events, _ = queue("framebatch-job-events", _EVENTS_VISIBILITY_SECONDS)
     secrets = session.client("secretsmanager", endpoint_url=aws_url)
     secret = secrets.create_secret(Name="framebatch/database-url", SecretString=database_url)
     return Account(
         requests_queue_url=requests,
-        dead_letters_queue_url=requests_dead_letters,
+        dead_requests_queue_url=dead_requests,
         job_events_queue_url=job_events,
         database_secret_arn=secret["ARN"],
     )

@@ -26,6 +26,7 @@ def backend_environment(
         "DATABASE_URL": database_url,
         "MEDIA_BUCKET": aws.BUCKET,
         "REQUESTS_QUEUE_URL": account.requests_queue_url,
+        "DEAD_REQUESTS_QUEUE_URL": account.dead_requests_queue_url,
         "JOB_EVENTS_QUEUE_URL": account.job_events_queue_url,
         "RUNTIME_MANIFEST": str(manifest_path),
     }

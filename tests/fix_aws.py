@@ -24,6 +24,10 @@ class Queue:
         for body in bodies:
             self.client.send_message(QueueUrl=self.url, MessageBody=body)
 
+    def bury(self, body: str) -> None:
+        """As SQS does with a message that was received too often."""
+        self.client.send_message(QueueUrl=self.dead_letter_url, MessageBody=body)
+
     def bodies(self) -> list[str]:
         """Everything that can be received now, in the order it was sent; the messages are deleted."""
         bodies: list[str] = []

@@ -17,6 +17,7 @@ os.environ.update(
         "DATABASE_URL": f"postgresql://postgres@{NOWHERE}/nowhere",
         "MEDIA_BUCKET": "nowhere",
         "REQUESTS_QUEUE_URL": f"http://{NOWHERE}/123456789012/requests",
+        "DEAD_REQUESTS_QUEUE_URL": f"http://{NOWHERE}/123456789012/requests-dead-letters",
         "JOB_EVENTS_QUEUE_URL": f"http://{NOWHERE}/123456789012/job-events",
         "RUNTIME_MANIFEST": str(Path(__file__).parent / "backend" / "manifest.json"),
         "AWS_ACCESS_KEY_ID": "testing",

@@ -33,6 +33,7 @@ class Environment:
     media_bucket: str
     media_origin: str | None  # where browsers reach the bucket; None derives it from the presigned URLs
     requests_queue_url: str
+    dead_requests_queue_url: str  # the dead letters of the requests queue
     job_events_queue_url: str
     runtime_manifest: Path
     source_url: str | None  # where users of a changed version find its source, as the AGPL asks
@@ -54,6 +55,7 @@ class Environment:
             media_bucket=reader.required("MEDIA_BUCKET", _text),
             media_origin=reader.optional("MEDIA_ORIGIN", _origin, default=None),
             requests_queue_url=reader.required("REQUESTS_QUEUE_URL", _url),
+            dead_requests_queue_url=reader.required("DEAD_REQUESTS_QUEUE_URL", _url),
             job_events_queue_url=reader.required("JOB_EVENTS_QUEUE_URL", _url),
             runtime_manifest=reader.required("RUNTIME_MANIFEST", Path, default=Path()),
             source_url=reader.optional("SOURCE_URL", _url, default=None),

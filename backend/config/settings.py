@@ -115,6 +115,7 @@ SOURCE_URL = environment.source_url
 MEDIA_BUCKET = environment.media_bucket
 MEDIA_ORIGIN = environment.media_origin
 REQUESTS_QUEUE_URL = environment.requests_queue_url
+DEAD_REQUESTS_QUEUE_URL = environment.dead_requests_queue_url
 JOB_EVENTS_QUEUE_URL = environment.job_events_queue_url
 RUNTIME_MANIFEST = environment.runtime_manifest
 MAX_UPLOAD_BYTES = 5 * 1024**3  # the most that S3 takes in one PUT

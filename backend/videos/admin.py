@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from backend.videos.models import Analysis, AnalysisEvent, OutboxMessage, Video
+from backend.videos.models import Analysis, AnalysisEvent, DeadRequest, OutboxMessage, Video
 
 
 class ReadOnly:
@@ -50,3 +50,10 @@ class OutboxMessageAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("id", "analysis", "created_at", "sent_at", "attempts", "last_error")
     list_filter = (("sent_at", admin.EmptyFieldListFilter),)
     search_fields = ("analysis__id",)
+
+
+@admin.register(DeadRequest)
+class DeadRequestAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("message_id", "analysis", "buried_at")
+    search_fields = ("message_id", "analysis__id")
+    date_hierarchy = "buried_at"

@@ -1,10 +1,12 @@
-"""The job-events consumer: reads AWS Batch's state changes from SQS and applies them."""
+"""Reads messages from SQS and applies them: AWS Batch's state changes, and the dead letters of requests."""
 
 import logging
+from collections.abc import Callable
 
 from django.db import connection
 
-from backend.gateways.job_events_queue import JobEventsQueue, ReceivedMessage
+from backend.gateways.incoming_queue import IncomingQueue, ReceivedMessage
+from backend.videos.dead_requests import bury_request
 from backend.videos.following import follow_job
 from backend.videos.job_events import JobEvent, JobEventInvalid
 from backend.videos.problems import DATABASE_AWAY
@@ -12,11 +14,13 @@ from backend.videos.problems import DATABASE_AWAY
 logger = logging.getLogger(__name__)
 
 
-def consume_once(queue: JobEventsQueue) -> int:
+Apply = Callable[[ReceivedMessage], bool]  # False leaves the message in the queue
+
+
+def consume_once(queue: IncomingQueue, apply: Apply) -> int:
     """Applies one batch and returns how many messages came. Raises QueueUnavailable and Django's database errors.
 
-    What could not be applied stays in the queue and comes again; a message nobody can read goes to the
-    dead-letter queue by the queue's own redrive rule, and its neighbours go through.
+    What could not be applied stays in the queue and comes again, and its neighbours go through.
     """
     # A message received while the database is away would count as tried, and end in the dead-letter queue.
     with connection.cursor() as cursor:
@@ -27,7 +31,7 @@ def consume_once(queue: JobEventsQueue) -> int:
     unread: list[ReceivedMessage] = []
     try:
         for message in messages:
-            (handled if _apply(message) else unread).append(message)
+            (handled if _applied(message, apply) else unread).append(message)
     except BaseException:
         queue.release(messages[len(handled) + len(unread) :])
         raise
@@ -36,20 +40,30 @@ def consume_once(queue: JobEventsQueue) -> int:
     return len(messages)
 
 
-def _apply(message: ReceivedMessage) -> bool:
-    """False leaves the message in the queue."""
+def apply_job_event(message: ReceivedMessage) -> bool:
+    """An event nobody can read goes to the dead-letter queue by the queue's own redrive rule."""
     try:
         event = JobEvent.from_json(message.body)
-        if event is None:
-            logger.info("event is none of ours", extra={"message_id": message.message_id})
-        else:
-            follow_job(event=event)
     except JobEventInvalid as exc:
         logger.error("job event not readable", extra={"message_id": message.message_id, "fault": str(exc)})
         return False
+    if event is None:
+        logger.info("event is none of ours", extra={"message_id": message.message_id})
+    else:
+        follow_job(event=event)
+    return True
+
+
+def apply_dead_request(message: ReceivedMessage) -> bool:
+    bury_request(message_id=message.message_id, body=message.body)
+    return True
+
+
+def _applied(message: ReceivedMessage, apply: Apply) -> bool:
+    try:
+        return apply(message)
     except DATABASE_AWAY:
         raise  # the whole batch has to wait
-    except Exception:  # a fault that only this event meets must not hold up its neighbours
-        logger.exception("job event not applied", extra={"message_id": message.message_id})
+    except Exception:  # a fault that only this message meets must not hold up its neighbours
+        logger.exception("message not applied", extra={"message_id": message.message_id})
         return False
-    return True

@@ -148,6 +148,19 @@ class OutboxMessage(models.Model):
         return f"message {self.pk} of {self.analysis_id}"
 
 
+class DeadRequest(models.Model):
+    """A request that ended as a dead letter. SQS would forget it after its retention time, 14 days at most."""
+
+    message_id = models.TextField(unique=True)  # SQS's, which a message keeps when it is moved
+    # Null where the body names none that exists.
+    analysis = models.ForeignKey(Analysis, on_delete=models.CASCADE, null=True, related_name="dead_requests")
+    body = models.TextField()
+    buried_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"dead letter {self.message_id}"
+
+
 class Chunk(models.Model):
     """All frames of this chunk are stored. Committed together with its detections."""
 

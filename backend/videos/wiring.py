@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from django.conf import settings
 
-from backend.gateways.job_events_queue import JobEventsQueue
+from backend.gateways.incoming_queue import IncomingQueue
 from backend.gateways.request_queue import RequestQueue
 from backend.gateways.s3 import MediaBucket
 
@@ -17,8 +17,12 @@ def request_queue() -> RequestQueue:
     return RequestQueue(settings.REQUESTS_QUEUE_URL)
 
 
-def job_events_queue() -> JobEventsQueue:
-    return JobEventsQueue(settings.JOB_EVENTS_QUEUE_URL)
+def job_events_queue() -> IncomingQueue:
+    return IncomingQueue(settings.JOB_EVENTS_QUEUE_URL)
+
+
+def dead_requests_queue() -> IncomingQueue:
+    return IncomingQueue(settings.DEAD_REQUESTS_QUEUE_URL)
 
 
 @lru_cache(maxsize=4)

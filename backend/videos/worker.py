@@ -4,21 +4,28 @@ from functools import partial
 
 from django.db import close_old_connections
 
-from backend.videos.consuming import consume_once
+from backend.videos.consuming import apply_dead_request, apply_job_event, consume_once
 from backend.videos.loops import Step
 from backend.videos.relay import relay_once
-from backend.videos.wiring import job_events_queue, request_queue
+from backend.videos.wiring import dead_requests_queue, job_events_queue, request_queue
 
 RELAY_IDLE_SECONDS = 0.2
+POLL_IDLE_SECONDS = 0.0  # an empty long poll has waited already
 
 
 def relay() -> tuple[Step, float]:
     return _releasing(partial(relay_once, request_queue())), RELAY_IDLE_SECONDS
 
 
-def consumer() -> tuple[Step, float]:
-    # No pause: an empty long poll has waited already.
-    return _releasing(partial(consume_once, job_events_queue())), 0.0
+def job_events() -> tuple[Step, float]:
+    return _releasing(partial(consume_once, job_events_queue(), apply_job_event)), POLL_IDLE_SECONDS
+
+
+def dead_requests() -> tuple[Step, float]:
+    return _releasing(partial(consume_once, dead_requests_queue(), apply_dead_request)), POLL_IDLE_SECONDS
+
+
+LOOPS = {"outbox relay": relay, "job-events consumer": job_events, "dead-requests consumer": dead_requests}
 
 
 def _releasing(step: Step) -> Step:

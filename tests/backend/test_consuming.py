@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend.accounts.models import User
-from backend.gateways.job_events_queue import JobEventsQueue
+from backend.gateways.incoming_queue import IncomingQueue
 from backend.videos import consuming
-from backend.videos.consuming import consume_once
+from backend.videos.consuming import apply_job_event, consume_once
 from backend.videos.following import follow_job
 from backend.videos.job_events import JobEvent
 from backend.videos.models import Analysis
@@ -23,9 +23,12 @@ from tests.fix_aws import Queue
 pytestmark = pytest.mark.django_db
 
 
+def consume_batch(queue: Queue) -> int:
+    return consume_once(IncomingQueue(queue.url, wait_seconds=0), apply_job_event)
+
+
 def consume_all(queue: Queue) -> None:
-    gateway = JobEventsQueue(queue.url, wait_seconds=0)
-    while consume_once(gateway):
+    while consume_batch(queue):
         pass
 
 
@@ -121,7 +124,7 @@ def test_fault_of_the_reader_does_not_hold_up_the_neighbours(
 
     monkeypatch.setattr(JobEvent, "from_json", fails_for_poison)
     job_events_queue.send(job_event(first.pk, "SUBMITTED"), "poison", job_event(second.pk, "SUBMITTED"))
-    consume_once(JobEventsQueue(job_events_queue.url, wait_seconds=0))
+    consume_batch(job_events_queue)
     assert set(Analysis.objects.values_list("status", flat=True)) == {"submitted"}
     assert job_events_queue.counts() == (0, 1)
 
@@ -154,7 +157,7 @@ def test_event_that_cannot_be_stored_comes_again(
 
         outage.setattr(consuming, "follow_job", fails_for_second)
         with pytest.raises(OperationalError):
-            consume_once(JobEventsQueue(job_events_queue.url, wait_seconds=0))
+            consume_batch(job_events_queue)
     second.refresh_from_db()
     assert second.status == "queued"
     assert job_events_queue.counts() == (1, 0)  # at once, not after the visibility timeout
@@ -174,7 +177,7 @@ def test_fault_that_one_event_meets_does_not_hold_up_its_neighbours(
 
     monkeypatch.setattr(consuming, "follow_job", fails_for_first)
     job_events_queue.send(job_event(first.pk, "SUBMITTED"), job_event(second.pk, "SUBMITTED"))
-    consume_once(JobEventsQueue(job_events_queue.url, wait_seconds=0))
+    consume_batch(job_events_queue)
     second.refresh_from_db()
     assert second.status == "submitted"
     assert job_events_queue.counts() == (0, 1)
@@ -189,7 +192,7 @@ def test_nothing_is_received_while_the_database_is_away(job_events_queue: Queue,
 
     monkeypatch.setattr(consuming.connection, "cursor", fails)
     with pytest.raises(OperationalError):
-        consume_once(JobEventsQueue(job_events_queue.url, wait_seconds=0))
+        consume_batch(job_events_queue)
     assert job_events_queue.counts() == (1, 0)
 
 

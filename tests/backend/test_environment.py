@@ -16,6 +16,7 @@ COMPLETE = {
     "DATABASE_URL": "postgresql://user:p%40ss@db.example:5433/frames?sslmode=require",
     "MEDIA_BUCKET": "media",
     "REQUESTS_QUEUE_URL": "https://sqs.example/1/requests",
+    "DEAD_REQUESTS_QUEUE_URL": "https://sqs.example/1/requests-dead-letters",
     "JOB_EVENTS_QUEUE_URL": "https://sqs.example/1/events",
     "RUNTIME_MANIFEST": "/opt/runtime/manifest.json",
 }

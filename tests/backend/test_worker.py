@@ -26,7 +26,7 @@ def stopped_after(running: subprocess.Popen[bytes], signum: int) -> float:
     return time.monotonic() - started
 
 
-def test_worker_relays_consumes_and_stops_when_told(
+def test_worker_relays_consumes_buries_and_stops_when_told(
     database_url: str,
     requests_queue: Queue,
     job_events_queue: Queue,
@@ -36,6 +36,7 @@ def test_worker_relays_consumes_and_stops_when_told(
     variables = {
         "DATABASE_URL": database_url,
         "REQUESTS_QUEUE_URL": requests_queue.url,
+        "DEAD_REQUESTS_QUEUE_URL": requests_queue.dead_letter_url,
         "JOB_EVENTS_QUEUE_URL": job_events_queue.url,
     }
     with worker(tmp_path / "log", **variables) as running:
@@ -43,9 +44,13 @@ def test_worker_relays_consumes_and_stops_when_told(
         wait_until(lambda: not database.owes(), seconds=20)
         job_events_queue.send(job_event(analysis, "RUNNABLE"))
         wait_until(lambda: database.status(analysis) == "submitted", seconds=20)
+        lost = database.analysis()
+        wait_until(lambda: not database.owes(), seconds=20)
+        requests_queue.bury(json.dumps({"analysis_id": str(lost)}))
+        wait_until(lambda: database.status(lost) == "failed", seconds=20)
         assert stopped_after(running, signal.SIGTERM) < STOP_SECONDS
         assert running.returncode == 0
-    assert [json.loads(body)["analysis_id"] for body in requests_queue.bodies()] == [str(analysis)]
+    assert [json.loads(body)["analysis_id"] for body in requests_queue.bodies()] == [str(analysis), str(lost)]
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
@@ -67,6 +72,7 @@ def test_worker_outlives_database_and_queues_going_away(
             DATABASE_URL=database_proxy.url_of(database_url),
             AWS_ENDPOINT_URL=aws_proxy.url_of(aws_endpoint),
             REQUESTS_QUEUE_URL=requests_queue.url,
+            DEAD_REQUESTS_QUEUE_URL=requests_queue.dead_letter_url,
             JOB_EVENTS_QUEUE_URL=job_events_queue.url,
         ) as running,
     ):

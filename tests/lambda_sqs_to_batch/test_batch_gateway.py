@@ -25,7 +25,7 @@ from local.batch.service import BatchService, ServiceSettings
 from local.batch.subprocess_runner import SubprocessRunner
 
 ACCOUNT = aws.Account(
-    requests_queue_url="", dead_letters_queue_url="", job_events_queue_url="", database_secret_arn="arn:aws:x"
+    requests_queue_url="", dead_requests_queue_url="", job_events_queue_url="", database_secret_arn="arn:aws:x"
 )
 
 

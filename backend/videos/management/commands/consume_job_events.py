@@ -10,4 +10,4 @@ class Command(BaseCommand):
     help = "Applies AWS Batch's job state changes to the analyses until SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        run_until_told({"job-events consumer": worker.consumer()})
+        run_until_told({"job-events consumer": worker.job_events()})

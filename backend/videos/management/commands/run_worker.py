@@ -7,7 +7,7 @@ from backend.videos.loops import run_until_told
 
 
 class Command(BaseCommand):
-    help = "Runs the outbox relay and the job-events consumer until SIGTERM."
+    help = "Runs everything the backend does in the background until SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        run_until_told({"outbox relay": worker.relay(), "job-events consumer": worker.consumer()})
+        run_until_told({name: make() for name, make in worker.LOOPS.items()})

@@ -1,4 +1,4 @@
-"""The SQS queue into which EventBridge puts AWS Batch's job state changes."""
+"""An SQS queue that the worker reads: job events, and the dead letters of requests."""
 
 import contextlib
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class ReceivedMessage:
     body: str
 
 
-class JobEventsQueue:
+class IncomingQueue:
     def __init__(self, url: str, *, wait_seconds: int = 10) -> None:
         self.url = url
         self._wait_seconds = wait_seconds

@@ -1,0 +1,52 @@
+"""Requests that ended as dead letters: kept in PostgreSQL, and their analyses closed."""
+
+import json
+import logging
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from backend.videos.models import Analysis, AnalysisEvent, DeadRequest
+from contract.errors import FAILURES, ErrorCode
+from contract.statuses import AnalysisStatus
+
+logger = logging.getLogger(__name__)
+
+
+def bury_request(*, message_id: str, body: str) -> None:
+    """Keeps the letter and closes its analysis, together; doing it twice is harmless.
+
+    Only `queued` is closed: with any other status a job has taken the request after all, and its own events tell
+    how it ends.
+    """
+    named = analysis_id_in(body)
+    failure = FAILURES[ErrorCode.SUBMISSION_FAILED]
+    with transaction.atomic():
+        analysis = Analysis.objects.filter(pk=named).first() if named else None
+        DeadRequest.objects.get_or_create(message_id=message_id, defaults={"analysis": analysis, "body": body})
+        closed = Analysis.objects.filter(pk=named, status=AnalysisStatus.QUEUED.value).update(
+            status=AnalysisStatus.FAILED.value,
+            error_code=ErrorCode.SUBMISSION_FAILED.value,
+            error_message=failure.sentence,
+            error_retryable=failure.retryable,
+            finished_at=Now(),
+            updated_at=Now(),
+        )
+        if closed:
+            AnalysisEvent.objects.create(
+                analysis=analysis,
+                status=AnalysisStatus.FAILED.value,
+                source="backend",
+                detail={"code": ErrorCode.SUBMISSION_FAILED.value, "message_id": message_id},
+            )
+    logger.error("request ended as a dead letter", extra={"message_id": message_id, "analysis_id": named})
+
+
+def analysis_id_in(body: str) -> UUID | None:
+    """Also of a request that `AnalysisRequest` does not understand, which is one way to become a dead letter."""
+    try:
+        document = json.loads(body)
+        return UUID(document["analysis_id"])
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
+        return None
