@@ -99,12 +99,14 @@ class AnalysisList(APIView):
 
     def post(self, request: Request) -> Response:
         given = self.Input.read(request)
-        analysis = services.request_analysis(
-            owner=request.user, video_id=given["video"], model=given["model"], options=given["options"]
+        requested = services.request_analysis(
+            owner=request.user,
+            video_id=given["video"],
+            model=given["model"],
+            options=given["options"],
+            idempotency_key=request.headers.get("Idempotency-Key"),
         )
-        answer = answer_of(analysis, status=status.HTTP_202_ACCEPTED)
-        answer["Location"] = reverse("api-analysis", args=[analysis.pk])
-        return answer
+        return accepted(requested)
 
 
 class AnalysisDetail(APIView):
@@ -134,6 +136,14 @@ def answer_of(analysis: Analysis, **kwargs: Any) -> Response:
     answer["Cache-Control"] = "no-store"
     if not is_over(analysis):
         answer["Retry-After"] = str(POLL_SECONDS[AnalysisStatus(analysis.status)])
+    return answer
+
+
+def accepted(requested: services.RequestedAnalysis) -> Response:
+    answer = answer_of(requested.analysis, status=status.HTTP_202_ACCEPTED)
+    answer["Location"] = reverse("api-analysis", args=[requested.analysis.pk])
+    if requested.replayed:
+        answer["Idempotency-Replayed"] = "true"
     return answer
 
 

@@ -42,6 +42,23 @@ class VideoNotUploaded(RequestRefused):
         super().__init__({"video": ["Upload the file, then finish the upload, before asking for an analysis."]})
 
 
+class IdempotencyKeyInvalid(RequestRefused):
+    """The idempotency key cannot be used."""
+
+    def __init__(self) -> None:
+        super().__init__({"Idempotency-Key": ["It must be 1 to 255 printable ASCII characters."]})
+
+
+class IdempotencyKeyReused(RequestRefused):
+    """This idempotency key was used for another request."""
+
+    status = 422
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__({"Idempotency-Key": ["Send each new request with a new key."]})
+
+
 class UploadMissing(RequestRefused):
     """The file has not been uploaded."""
 

@@ -148,6 +148,23 @@ class OutboxMessage(models.Model):
         return f"message {self.pk} of {self.analysis_id}"
 
 
+class IdempotencyKey(models.Model):
+    """A client's word for one request for an analysis. It commits together with the analysis."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    key = models.TextField()
+    digest = models.TextField()  # of what was asked for
+    analysis = models.ForeignKey(Analysis, on_delete=models.CASCADE, related_name="idempotency_keys")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "created_at"], name="videos_idempotency_age")]
+        constraints = [models.UniqueConstraint(fields=["owner", "key"], name="videos_idempotency_once")]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.owner_id}"
+
+
 class DeadRequest(models.Model):
     """A request that ended as a dead letter. SQS would forget it after its retention time, 14 days at most."""
 

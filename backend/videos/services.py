@@ -20,6 +20,7 @@ from backend.videos.errors import (
     VideoNotFound,
     VideoNotUploaded,
 )
+from backend.videos.idempotency import OneRequest
 from backend.videos.models import Analysis, AnalysisEvent, OutboxMessage, UploadStatus, Video
 from backend.videos.wiring import media_bucket
 from contract.manifest import ModelEntry
@@ -73,13 +74,29 @@ def finish_upload(*, owner: User, video_id: uuid.UUID) -> Video:
     return video
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestedAnalysis:
+    analysis: Analysis
+    replayed: bool = False  # an earlier request with the same idempotency key had made it
+
+
 def request_analysis(
-    *, owner: User, video_id: uuid.UUID, model: str | None, options: Mapping[str, Any]
-) -> Analysis:
+    *,
+    owner: User,
+    video_id: uuid.UUID,
+    model: str | None,
+    options: Mapping[str, Any],
+    idempotency_key: str | None = None,
+) -> RequestedAnalysis:
     """The analysis and the message that is owed for it, committed together or not at all.
 
-    Raises RequestInvalid, VideoNotFound, VideoNotUploaded; nothing is queued then.
+    Raises RequestInvalid, VideoNotFound, VideoNotUploaded, IdempotencyKeyInvalid, IdempotencyKeyReused; nothing is
+    queued then.
     """
+    asked = {"video": str(video_id), "model": model, "options": options}
+    once = OneRequest.of(owner=owner, key=idempotency_key, asked=asked)
+    if once is not None and (earlier := once.answered()) is not None:
+        return RequestedAnalysis(analysis=earlier, replayed=True)
     entry, wanted = _checked(model, options)
     video = _video(owner, video_id)
     if video.status != UploadStatus.UPLOADED:
@@ -103,12 +120,14 @@ def request_analysis(
     if len(message.encode()) > MAX_BYTES:
         raise RequestInvalid({"options.classes": ["These are too many class names; leave them out to keep all."]})
     with transaction.atomic():
+        if once is not None and (earlier := once.take(analysis)) is not analysis:
+            return RequestedAnalysis(analysis=earlier, replayed=True)
         analysis.save(force_insert=True)
         AnalysisEvent.objects.create(analysis=analysis, status=AnalysisStatus.QUEUED.value, source="backend")
         OutboxMessage.objects.create(analysis=analysis, body=message)
         analysis.refresh_from_db()
     logger.info("analysis queued", extra={"analysis_id": analysis.pk, "video_id": video.pk, "user_id": owner.pk})
-    return analysis
+    return RequestedAnalysis(analysis=analysis)
 
 
 def _video(owner: User, video_id: uuid.UUID) -> Video:

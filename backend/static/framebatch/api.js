@@ -11,9 +11,10 @@ export class Problem extends Error {
   }
 }
 
-/** Sends JSON and returns {body, retryAfter}; throws Problem. */
-export async function ask(url, { method = "GET", body = undefined } = {}) {
+/** Sends JSON and returns {body, retryAfter}; throws Problem. `once` is an idempotency key. */
+export async function ask(url, { method = "GET", body = undefined, once = "" } = {}) {
   const headers = { Accept: "application/json" };
+  if (once) headers["Idempotency-Key"] = once;
   if (method !== "GET") {
     headers["Content-Type"] = "application/json";
     headers["X-CSRFToken"] = document.querySelector("input[name=csrfmiddlewaretoken]").value;

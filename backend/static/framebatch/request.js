@@ -2,6 +2,9 @@
 
 import { ask, Problem, show } from "./api.js";
 
+// Asking again after an answer that was lost must not start a second analysis; asking for something else must.
+const request = { text: "", key: "" };
+
 const form = document.getElementById("request");
 
 form?.addEventListener("submit", async (event) => {
@@ -13,18 +16,16 @@ form?.addEventListener("submit", async (event) => {
   show(error, "");
   status.textContent = "Asking for the analysis…";
   try {
-    const { body: analysis } = await ask(form.dataset.request, {
-      method: "POST",
-      body: {
-        video: form.dataset.video,
-        model: form.elements.model.value,
-        options: {
-          confidence: form.elements.confidence.valueAsNumber,
-          track: form.elements.track.checked,
-          annotated_video: form.elements.annotated.checked,
-        },
+    const body = {
+      video: form.dataset.video,
+      model: form.elements.model.value,
+      options: {
+        confidence: form.elements.confidence.valueAsNumber,
+        track: form.elements.track.checked,
+        annotated_video: form.elements.annotated.checked,
       },
-    });
+    };
+    const { body: analysis } = await ask(form.dataset.request, { method: "POST", body, once: keyOf(body) });
     window.location.assign(analysis.links.page);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
@@ -33,3 +34,14 @@ form?.addEventListener("submit", async (event) => {
     button.disabled = false;
   }
 });
+
+function keyOf(body) {
+  const text = JSON.stringify(body);
+  if (text !== request.text) Object.assign(request, { text, key: newKey() });
+  return request.key;
+}
+
+function newKey() {
+  // crypto.randomUUID() exists only where the page came by HTTPS or from this machine.
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16)).join("-");
+}
