@@ -61,6 +61,13 @@ class Client:
         answer = self._call("POST", "/api/analyses", {"video": video_id, "model": model, "options": options or {}})
         return str(answer["id"])
 
+    def cancel(self, analysis_id: str) -> dict[str, Any]:
+        return self._call("POST", f"/api/analyses/{analysis_id}/cancel")
+
+    def retry(self, analysis_id: str) -> dict[str, Any]:
+        """Gives the new analysis."""
+        return self._call("POST", f"/api/analyses/{analysis_id}/retry")
+
     def analysis(self, analysis_id: str) -> dict[str, Any]:
         return self._call("GET", f"/api/analyses/{analysis_id}")
 

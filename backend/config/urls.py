@@ -13,6 +13,8 @@ API: list[URLPattern] = [
     path("api/videos/<uuid:video_id>/finish", apis.VideoFinish.as_view(), name="api-video-finish"),
     path("api/analyses", apis.AnalysisList.as_view(), name="api-analyses"),
     path("api/analyses/<uuid:analysis_id>", apis.AnalysisDetail.as_view(), name="api-analysis"),
+    path("api/analyses/<uuid:analysis_id>/cancel", apis.AnalysisCancel.as_view(), name="api-analysis-cancel"),
+    path("api/analyses/<uuid:analysis_id>/retry", apis.AnalysisRetry.as_view(), name="api-analysis-retry"),
     path(
         "api/analyses/<uuid:analysis_id>/detections",
         result_apis.DetectionList.as_view(),

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from backend.videos.models import Analysis, AnalysisEvent, DeadRequest, OutboxMessage, Video
+from backend.videos.models import Analysis, AnalysisEvent, DeadRequest, OutboxMessage, OwedCall, Video
 
 
 class ReadOnly:
@@ -57,3 +57,10 @@ class DeadRequestAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("message_id", "analysis", "buried_at")
     search_fields = ("message_id", "analysis__id")
     date_hierarchy = "buried_at"
+
+
+@admin.register(OwedCall)
+class OwedCallAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("kind", "subject", "created_at", "done_at", "attempts", "last_error")
+    list_filter = ("kind", ("done_at", admin.EmptyFieldListFilter))
+    search_fields = ("subject",)

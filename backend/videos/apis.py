@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 
 from backend.config.serializers import StrictSerializer
 from backend.videos import selectors, services
+from backend.videos.cancelling import cancel_analysis
 from backend.videos.catalogue import catalogue
 from backend.videos.models import Analysis
 from backend.videos.pagination import Keyset
@@ -111,10 +112,22 @@ class AnalysisList(APIView):
 
 class AnalysisDetail(APIView):
     def get(self, request: Request, analysis_id: uuid.UUID) -> Response:
-        analysis = selectors.analysis_of(request.user, analysis_id)
-        if analysis is None:
-            raise Http404
-        return answer_of(analysis)
+        return answer_of(_analysis(request, analysis_id))
+
+
+class AnalysisCancel(APIView):
+    def post(self, request: Request, analysis_id: uuid.UUID) -> Response:
+        return answer_of(cancel_analysis(analysis=_analysis(request, analysis_id)))
+
+
+class AnalysisRetry(APIView):
+    def post(self, request: Request, analysis_id: uuid.UUID) -> Response:
+        requested = services.retry_analysis(
+            owner=request.user,
+            analysis=_analysis(request, analysis_id),
+            idempotency_key=request.headers.get("Idempotency-Key"),
+        )
+        return accepted(requested)
 
 
 class ModelList(APIView):
@@ -145,6 +158,13 @@ def accepted(requested: services.RequestedAnalysis) -> Response:
     if requested.replayed:
         answer["Idempotency-Replayed"] = "true"
     return answer
+
+
+def _analysis(request: Request, analysis_id: uuid.UUID) -> Analysis:
+    analysis = selectors.analysis_of(request.user, analysis_id)
+    if analysis is None:
+        raise Http404
+    return analysis
 
 
 def _uuid(text: str) -> uuid.UUID:

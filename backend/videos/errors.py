@@ -87,6 +87,26 @@ class AnalysisNotSucceeded(RequestRefused):
         super().__init__({"status": [f"It is {status}."]})
 
 
+class AnalysisOver(RequestRefused):
+    """An analysis that is over cannot be cancelled."""
+
+    status = 409
+    code = "analysis_over"
+
+    def __init__(self, status: str) -> None:
+        super().__init__({"status": [f"It is {status}."]})
+
+
+class AnalysisNotRetryable(RequestRefused):
+    """Only an analysis that failed or was cancelled can be tried again."""
+
+    status = 409
+    code = "analysis_not_retryable"
+
+    def __init__(self, status: str) -> None:
+        super().__init__({"status": [f"It is {status}."]})
+
+
 class ExportFormatUnknown(RequestRefused):
     """There is no such export format."""
 

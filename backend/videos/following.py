@@ -6,8 +6,9 @@ from typing import Any
 from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 
-from backend.videos.job_events import Close, Ignore, JobEvent, Known, verdict
-from backend.videos.models import Analysis, AnalysisEvent
+from backend.videos.job_events import Close, Ignore, JobEvent, Known, Stop, verdict
+from backend.videos.models import Analysis, AnalysisEvent, OwedCall
+from backend.videos.owed_calls import owe
 from contract.errors import FAILURES, ErrorCode
 from contract.statuses import AnalysisStatus, may_become
 
@@ -32,6 +33,9 @@ def follow_job(*, event: JobEvent) -> None:
         match verdict(event, known):
             case Ignore(why=why):
                 logger.info("job event ignored", extra={**_identities(event), "why": why})
+            case Stop():
+                # Also one that was submitted, or became known, only after the analysis had been cancelled.
+                owe(OwedCall.Kind.TERMINATE_JOB, event.parent_id)
             case Close(code=code):
                 _close(analysis, event, code)
             case _:

@@ -111,7 +111,14 @@ class Close:
     code: ErrorCode
 
 
-def verdict(event: JobEvent, known: Known) -> Ignore | Note | Close:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stop:
+    """The job is on its way or at work for an analysis that was cancelled."""
+
+
+def verdict(event: JobEvent, known: Known) -> Ignore | Note | Close | Stop:
+    if known.status == AnalysisStatus.CANCELLED and event.state not in _ENDED:
+        return Stop()
     if known.status in TERMINAL:
         return Ignore(why="the analysis is over")
     # SQS or the Lambda may deliver twice, and then two jobs share an analysis. The one that holds the claim

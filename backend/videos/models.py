@@ -98,6 +98,11 @@ class Analysis(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField(db_default=Now())
 
+    # The one that failed or was cancelled, and of which this is another try.
+    retry_of = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="retries"
+    )
+
     class Meta:
         verbose_name_plural = "analyses"
         indexes = [models.Index(fields=["owner", "-created_at", "-id"], name="videos_analysis_newest")]
@@ -163,6 +168,32 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} of {self.owner_id}"
+
+
+class OwedCall(models.Model):
+    """A call to AWS that is owed once. It commits together with the change that it follows from."""
+
+    class Kind(models.TextChoices):
+        TERMINATE_JOB = "terminate_job"  # the subject is the job's id
+
+    kind = models.TextField(choices=Kind.choices)
+    subject = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+    done_at = models.DateTimeField(null=True, blank=True)
+    not_before = models.DateTimeField(db_default=Now())
+    attempts = models.IntegerField(default=0, db_default=0)  # that failed
+    last_error = models.TextField(blank=True, default="", db_default="")
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["not_before"], name="videos_owedcall_due", condition=models.Q(done_at__isnull=True)
+            ),
+        ]
+        constraints = [models.UniqueConstraint(fields=["kind", "subject"], name="videos_owedcall_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"
 
 
 class DeadRequest(models.Model):

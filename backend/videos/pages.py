@@ -13,7 +13,7 @@ from backend.gateways.errors import StorageUnavailable
 from backend.videos import selectors
 from backend.videos.catalogue import catalogue
 from backend.videos.models import Analysis, UploadStatus
-from backend.videos.representations import export_link, is_over, progress
+from backend.videos.representations import export_link, is_over, possible, progress
 from backend.videos.result_apis import class_name, media_of, thumbnails_of
 from backend.videos.wording import decode_sentences, status_sentence, waiting_reason
 from contract.options import AnalysisOptions
@@ -95,6 +95,7 @@ def _line(analysis: Analysis) -> dict[str, Any]:
         "waiting": waiting_reason(analysis),
         "percent": round(progress(analysis) * 100),
         "over": is_over(analysis),
+        "possible": possible(analysis),
     }
 
 

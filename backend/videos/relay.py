@@ -1,18 +1,15 @@
 """The outbox relay: what the database owes SQS is sent, at least once, oldest first."""
 
 import logging
-from datetime import timedelta
 
 from django.db import transaction
 from django.db.models.functions import Now
 
 from backend.gateways.request_queue import BATCH, RequestQueue
 from backend.videos.models import OutboxMessage
+from backend.videos.postponing import postponed
 
 logger = logging.getLogger(__name__)
-
-FIRST_DELAY_SECONDS = 2
-LAST_DELAY_SECONDS = 300
 
 
 def relay_once(queue: RequestQueue) -> int:
@@ -39,10 +36,5 @@ def relay_once(queue: RequestQueue) -> int:
 
 
 def _postpone(message: OutboxMessage, reason: str) -> None:
-    delay = min(FIRST_DELAY_SECONDS * 2**message.attempts, LAST_DELAY_SECONDS)
-    OutboxMessage.objects.filter(pk=message.pk).update(
-        attempts=message.attempts + 1, last_error=reason, not_before=Now() + timedelta(seconds=delay)
-    )
-    logger.warning(
-        "message refused by SQS", extra={"analysis_id": message.analysis_id, "reason": reason, "delay": delay}
-    )
+    OutboxMessage.objects.filter(pk=message.pk).update(**postponed(attempts=message.attempts, reason=reason))
+    logger.warning("message refused by SQS", extra={"analysis_id": message.analysis_id, "reason": reason})

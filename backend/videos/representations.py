@@ -5,6 +5,7 @@ from typing import Any
 from django.urls import reverse
 
 from backend.videos.models import Analysis, AnalysisEvent, Video
+from backend.videos.services import RETRYABLE
 from backend.videos.wording import status_sentence, waiting_reason
 from contract.statuses import TERMINAL, AnalysisStatus
 from exports.formats import FORMATS, ExportFormat
@@ -32,6 +33,7 @@ def analysis_document(analysis: Analysis) -> dict[str, Any]:
     return {
         "id": str(analysis.pk),
         "video": str(analysis.video_id),
+        "retry_of": str(analysis.retry_of_id) if analysis.retry_of_id else None,
         "model": analysis.model,
         "task": analysis.task,
         "options": analysis.options,
@@ -56,10 +58,16 @@ def analysis_document(analysis: Analysis) -> dict[str, Any]:
             "self": reverse("api-analysis", args=[analysis.pk]),
             "video": reverse("api-video", args=[analysis.video_id]),
             **{name: reverse(f"api-analysis-{name}", args=[analysis.pk]) for name in links},
+            **{name: reverse(f"api-analysis-{name}", args=[analysis.pk]) for name in possible(analysis)},
             "exports": {form.name: export_link(analysis, form) for form in FORMATS.values() if form.available},
             "page": reverse("analysis", args=[analysis.pk]),
         },
     }
+
+
+def possible(analysis: Analysis) -> list[str]:
+    """What its owner can ask for now."""
+    return ["retry"] if analysis.status in RETRYABLE else [] if is_over(analysis) else ["cancel"]
 
 
 def export_link(analysis: Analysis, form: ExportFormat) -> str:

@@ -14,6 +14,7 @@ from backend.accounts.models import User
 from backend.gateways.s3 import PresignedUpload
 from backend.videos.catalogue import catalogue
 from backend.videos.errors import (
+    AnalysisNotRetryable,
     RequestInvalid,
     UploadIncomplete,
     UploadMissing,
@@ -30,6 +31,8 @@ from contract.plans import Plan
 from contract.statuses import AnalysisStatus
 
 logger = logging.getLogger(__name__)
+
+RETRYABLE = frozenset({AnalysisStatus.FAILED, AnalysisStatus.CANCELLED})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +100,38 @@ def request_analysis(
     once = OneRequest.of(owner=owner, key=idempotency_key, asked=asked)
     if once is not None and (earlier := once.answered()) is not None:
         return RequestedAnalysis(analysis=earlier, replayed=True)
+    return _queued(owner=owner, video_id=video_id, model=model, options=options, once=once)
+
+
+def retry_analysis(*, owner: User, analysis: Analysis, idempotency_key: str | None = None) -> RequestedAnalysis:
+    """A new analysis that asks for the same: the one that ended stays as it is, with its history.
+
+    Raises AnalysisNotRetryable and what `request_analysis` raises: the model may have gone since.
+    """
+    once = OneRequest.of(owner=owner, key=idempotency_key, asked={"retry_of": str(analysis.pk)})
+    if once is not None and (earlier := once.answered()) is not None:
+        return RequestedAnalysis(analysis=earlier, replayed=True)
+    if analysis.status not in RETRYABLE:
+        raise AnalysisNotRetryable(analysis.status)
+    return _queued(
+        owner=owner,
+        video_id=analysis.video_id,
+        model=analysis.model,
+        options=analysis.options,
+        once=once,
+        retry_of=analysis,
+    )
+
+
+def _queued(
+    *,
+    owner: User,
+    video_id: uuid.UUID,
+    model: str | None,
+    options: Mapping[str, Any],
+    once: OneRequest | None,
+    retry_of: Analysis | None = None,
+) -> RequestedAnalysis:
     entry, wanted = _checked(model, options)
     video = _video(owner, video_id)
     if video.status != UploadStatus.UPLOADED:
@@ -109,6 +144,7 @@ def request_analysis(
         class_names=list(entry.classes),
         options=wanted.to_dict(),
         plan=owner.plan,
+        retry_of=retry_of,
     )
     message = AnalysisRequest(
         analysis_id=analysis.id,

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from django.conf import settings
 
+from backend.gateways.batch_jobs import BatchJobs
 from backend.gateways.incoming_queue import IncomingQueue
 from backend.gateways.request_queue import RequestQueue
 from backend.gateways.s3 import MediaBucket
@@ -15,6 +16,10 @@ def media_bucket() -> MediaBucket:
 
 def request_queue() -> RequestQueue:
     return RequestQueue(settings.REQUESTS_QUEUE_URL)
+
+
+def batch_jobs() -> BatchJobs:
+    return BatchJobs()
 
 
 def job_events_queue() -> IncomingQueue:

@@ -6,11 +6,16 @@ from django.db import close_old_connections
 
 from backend.videos.consuming import apply_dead_request, apply_job_event, consume_once
 from backend.videos.loops import Step
+from backend.videos.models import OwedCall
+from backend.videos.owed_calls import settle_once
 from backend.videos.relay import relay_once
-from backend.videos.wiring import dead_requests_queue, job_events_queue, request_queue
+from backend.videos.wiring import batch_jobs, dead_requests_queue, job_events_queue, request_queue
 
 RELAY_IDLE_SECONDS = 0.2
+OWED_CALLS_IDLE_SECONDS = 1.0
 POLL_IDLE_SECONDS = 0.0  # an empty long poll has waited already
+
+CANCELLED = "The analysis was cancelled by its owner."  # the reason AWS Batch shows
 
 
 def relay() -> tuple[Step, float]:
@@ -25,7 +30,18 @@ def dead_requests() -> tuple[Step, float]:
     return _releasing(partial(consume_once, dead_requests_queue(), apply_dead_request)), POLL_IDLE_SECONDS
 
 
-LOOPS = {"outbox relay": relay, "job-events consumer": job_events, "dead-requests consumer": dead_requests}
+def owed_calls() -> tuple[Step, float]:
+    jobs = batch_jobs()
+    calls = {OwedCall.Kind.TERMINATE_JOB.value: partial(jobs.terminate, reason=CANCELLED)}
+    return _releasing(partial(settle_once, calls)), OWED_CALLS_IDLE_SECONDS
+
+
+LOOPS = {
+    "outbox relay": relay,
+    "job-events consumer": job_events,
+    "dead-requests consumer": dead_requests,
+    "owed calls": owed_calls,
+}
 
 
 def _releasing(step: Step) -> Step:

@@ -13,6 +13,7 @@ from backend.videos.job_events import (
     JobEventInvalid,
     Known,
     Note,
+    Stop,
     failure_of,
     verdict,
 )
@@ -215,7 +216,8 @@ RUNNING = {"status": AnalysisStatus.RUNNING, "claim_job_id": "job-1", "batch_job
         pytest.param(
             {**RUNNING, "status": AnalysisStatus.FAILED}, event("FAILED"), Ignore, id="failed and said so"
         ),
-        pytest.param({"status": AnalysisStatus.CANCELLED}, event("RUNNING"), Ignore, id="cancelled meanwhile"),
+        pytest.param({"status": AnalysisStatus.CANCELLED}, event("RUNNING"), Stop, id="cancelled meanwhile"),
+        pytest.param({"status": AnalysisStatus.CANCELLED}, event("SUCCEEDED"), Ignore, id="cancelled and over"),
     ],
 )
 def test_verdict(columns: Any, said: JobEvent, expected: Any):

@@ -147,13 +147,38 @@ def test_failed_analysis_says_why_and_whether_to_try_again(browser: Client, owne
     )
     page = text(browser, f"/analyses/{lost.pk}")
     assert "It stopped." in page
-    assert "analyse again" in page
+    assert f'data-ask="/api/analyses/{lost.pk}/retry"' in page
     empty = make_analysis(
         owner, status="failed", error_code="video_empty", error_message="It is empty.", error_retryable=False
     )
     page = text(browser, f"/analyses/{empty.pk}")
     assert "It is empty." in page
-    assert "analyse again" not in page
+    assert "data-ask" not in page
+
+
+@pytest.mark.parametrize(
+    ("status", "buttons"),
+    [
+        ("queued", ["cancel"]),
+        ("submitted", ["cancel"]),
+        ("running", ["cancel"]),
+        ("succeeded", []),
+        ("failed", ["retry"]),
+        ("cancelled", ["retry"]),
+    ],
+)
+def test_page_offers_what_can_be_done(browser: Client, owner: User, status: str, buttons: list[str]):
+    analysis = make_analysis(owner, status=status, summary=SUMMARY if status == "succeeded" else None)
+    page = text(browser, f"/analyses/{analysis.pk}")
+    links = [f"/api/analyses/{analysis.pk}/{button}" for button in buttons]
+    assert re.findall(r'data-ask="([^"]*)"', page) == links
+    assert ("csrfmiddlewaretoken" in page.split("<main")[1]) == bool(buttons)
+
+
+def test_another_try_names_the_one_before(browser: Client, owner: User):
+    first = make_analysis(owner, status="failed")
+    again = make_analysis(owner, video=first.video, retry_of=first)
+    assert f'another try of <a href="/analyses/{first.pk}">' in text(browser, f"/analyses/{again.pk}")
 
 
 def test_result_without_detections_says_so(browser: Client, owner: User):

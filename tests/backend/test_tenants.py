@@ -21,6 +21,8 @@ FOREIGN = {
     "api-video": "GET",
     "api-video-finish": "POST",
     "api-analysis": "GET",
+    "api-analysis-cancel": "POST",
+    "api-analysis-retry": "POST",
     "api-analysis-detections": "GET",
     "api-analysis-tracks": "GET",
     "api-analysis-events": "GET",

@@ -49,3 +49,9 @@ export function show(element, text) {
   element.textContent = text;
   element.hidden = !text;
 }
+
+/** An idempotency key. */
+export function newKey() {
+  // crypto.randomUUID() exists only where the page came by HTTPS or from this machine.
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16)).join("-");
+}

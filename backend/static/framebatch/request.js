@@ -1,6 +1,6 @@
 // A video's page: asks for an analysis, then opens its page.
 
-import { ask, Problem, show } from "./api.js";
+import { ask, newKey, Problem, show } from "./api.js";
 
 // Asking again after an answer that was lost must not start a second analysis; asking for something else must.
 const request = { text: "", key: "" };
@@ -39,9 +39,4 @@ function keyOf(body) {
   const text = JSON.stringify(body);
   if (text !== request.text) Object.assign(request, { text, key: newKey() });
   return request.key;
-}
-
-function newKey() {
-  // crypto.randomUUID() exists only where the page came by HTTPS or from this machine.
-  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16)).join("-");
 }

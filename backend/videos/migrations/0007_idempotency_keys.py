@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('videos', '0005_dead_requests'),
+        ('videos', '0006_dead_requests'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

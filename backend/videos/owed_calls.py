@@ -1,0 +1,52 @@
+"""Calls to AWS that the database owes: made at least once, each tried again until it succeeds."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from backend.gateways.errors import BatchUnavailable
+from backend.videos.models import OwedCall
+from backend.videos.postponing import postponed
+
+logger = logging.getLogger(__name__)
+
+Call = Callable[[str], None]
+
+
+def owe(kind: OwedCall.Kind, subject: str) -> None:
+    """In the transaction of the change that it follows from. What is owed or was done is not owed again."""
+    OwedCall.objects.bulk_create([OwedCall(kind=kind.value, subject=subject)], ignore_conflicts=True)
+
+
+def settle_once(calls: Mapping[str, Call]) -> int:
+    """Makes one call that is due and returns how many it took on. Raises Django's database errors.
+
+    `calls` has one function for each kind, which takes the subject and may be called again for what is done.
+    """
+    with transaction.atomic():
+        # Locked rows are in another worker's hands.
+        owed = (
+            OwedCall.objects.select_for_update(skip_locked=True)
+            .filter(done_at=None, not_before__lte=Now())
+            .order_by("not_before", "id")
+            .first()
+        )
+        if owed is None:
+            return 0
+        row = OwedCall.objects.filter(pk=owed.pk)
+        known = {"kind": owed.kind, "subject": owed.subject}
+        try:
+            with transaction.atomic():
+                calls[owed.kind](owed.subject)
+        except BatchUnavailable as exc:
+            logger.warning("owed call postponed", extra={**known, "cause": str(exc)})
+            row.update(**postponed(attempts=owed.attempts, reason=str(exc)))
+        except Exception as exc:  # a fault that only this call meets must not hold up the others
+            logger.exception("owed call failed", extra=known)
+            row.update(**postponed(attempts=owed.attempts, reason=f"{type(exc).__name__}: {exc}"))
+        else:
+            row.update(done_at=Now(), last_error="")
+            logger.info("owed call made", extra=known)
+    return 1

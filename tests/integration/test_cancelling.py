@@ -1,0 +1,89 @@
+"""An owner who cancels pays for nothing more: the job's process ends, or never begins."""
+
+import time
+
+import boto3
+import psutil
+import psycopg
+import pytest
+
+from backend.gateways.batch_jobs import BatchJobs
+from backend.gateways.errors import BatchUnavailable
+from demo.client import RequestRefused
+from demo.video import DemoVideo, make_demo_video
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory) -> DemoVideo:
+    return make_demo_video(tmp_path_factory.mktemp("video") / "scene.mp4", seconds=20, seed=90_004)
+
+
+def test_the_job_of_a_cancelled_analysis_is_ended_and_a_retry_finishes(product, video):
+    analysis_id = product.request(video.path)
+    wait_until(lambda: product.client.analysis(analysis_id)["frames_done"] > 0)
+    waiting = product.client.cancel(analysis_id)
+    assert waiting["status"] == "cancelled"
+
+    wait_until(lambda: job(product, analysis_id)["status"] == "FAILED")
+    assert job(product, analysis_id)["isTerminated"] is True
+    wait_until(lambda: not job_processes(product))
+    state = product.client.analysis(analysis_id)
+    assert (state["status"], state["error"], state["summary"]) == ("cancelled", None, None)
+
+    again = product.client.retry(analysis_id)
+    assert product.wait(again["id"])["status"] == "succeeded"
+    assert product.client.analysis(analysis_id) == state
+    with pytest.raises(RequestRefused) as refusal:
+        product.client.cancel(again["id"])
+    assert refusal.value.problem["code"] == "analysis_over"
+
+
+def test_a_job_that_waits_for_a_machine_never_gets_one(product, video):
+    """The machine is taken by the first; the second is cancelled in the queue."""
+    first = product.request(video.path)
+    wait_until(lambda: product.client.analysis(first)["status"] == "running")
+    second = product.request(video.path)
+    wait_until(lambda: product.client.analysis(second)["batch_state"] == "RUNNABLE")
+    product.client.cancel(second)
+    wait_until(lambda: job(product, second)["status"] == "FAILED")
+    product.client.cancel(first)
+    wait_until(lambda: not job_processes(product))
+    with psycopg.connect(product.stack.database_url) as connection:
+        query = "SELECT started_at FROM videos_analysis WHERE id = %s"
+        assert connection.execute(query, [second]).fetchone() == (None,)
+
+
+def test_a_job_that_batch_does_not_know_counts_as_ended(product, monkeypatch):
+    """AWS Batch forgets jobs; asking for ever would help nobody. A service that is away is another matter."""
+    for name, value in product.stack.aws_environment.items():
+        monkeypatch.setenv(name, value)
+    BatchJobs().terminate("00000000-0000-4000-8000-000000000000", reason="a test")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BATCH", "http://127.0.0.1:9")
+    with pytest.raises(BatchUnavailable, match="TerminateJob"):
+        BatchJobs().terminate("00000000-0000-4000-8000-000000000000", reason="a test")
+
+
+def job(product, analysis_id: str) -> dict:
+    environment = product.stack.aws_environment
+    batch = boto3.client(
+        "batch",
+        endpoint_url=environment["AWS_ENDPOINT_URL_BATCH"],
+        region_name=environment["AWS_DEFAULT_REGION"],
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
+    filters = [{"name": "JOB_NAME", "values": [f"analysis-{analysis_id}"]}]
+    (found,) = batch.list_jobs(jobQueue="framebatch", filters=filters)["jobSummaryList"]
+    return batch.describe_jobs(jobs=[found["jobId"]])["jobs"][0]
+
+
+def job_processes(product) -> list[psutil.Process]:
+    stand_in = psutil.Process(product.stack.services["batch"].process.pid)
+    return [child for child in stand_in.children(recursive=True) if "batch_job" in child.cmdline()]
+
+
+def wait_until(true, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
