@@ -65,6 +65,20 @@ class MediaBucket:
             raise StorageUnavailable(f"HeadBucket of {self.name}: {exc}") from exc
         return None
 
+    def delete_under(self, prefix: str) -> None:
+        """Deletes every object whose key starts so. Raises StorageUnavailable, with some of them deleted."""
+        try:
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+                keys = [{"Key": found["Key"]} for found in page.get("Contents", ())]
+                if not keys:
+                    continue
+                # A page has as many keys as one call deletes, 1000.
+                reply = self._client.delete_objects(Bucket=self.name, Delete={"Objects": keys, "Quiet": True})
+                for fault in reply.get("Errors", ()):
+                    raise StorageUnavailable(f"DeleteObjects in {self.name}: {fault.get('Code')} {fault['Key']}")
+        except (ClientError, BotoCoreError) as exc:
+            raise StorageUnavailable(f"objects under {prefix} in {self.name}: {exc}") from exc
+
     @cached_property
     def origin(self) -> str:
         """Scheme, host and port of the presigned URLs. Raises StorageUnavailable without credentials."""

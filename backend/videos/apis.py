@@ -16,6 +16,7 @@ from backend.config.serializers import StrictSerializer
 from backend.videos import selectors, services
 from backend.videos.cancelling import cancel_analysis
 from backend.videos.catalogue import catalogue
+from backend.videos.deleting import delete_analysis
 from backend.videos.models import Analysis
 from backend.videos.pagination import Keyset
 from backend.videos.representations import analysis_document, is_over, video_document
@@ -113,6 +114,10 @@ class AnalysisList(APIView):
 class AnalysisDetail(APIView):
     def get(self, request: Request, analysis_id: uuid.UUID) -> Response:
         return answer_of(_analysis(request, analysis_id))
+
+    def delete(self, request: Request, analysis_id: uuid.UUID) -> Response:
+        delete_analysis(analysis=_analysis(request, analysis_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class AnalysisCancel(APIView):

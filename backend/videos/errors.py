@@ -97,6 +97,16 @@ class AnalysisOver(RequestRefused):
         super().__init__({"status": [f"It is {status}."]})
 
 
+class AnalysisNotOver(RequestRefused):
+    """An analysis must be over before it can be deleted; cancel it first."""
+
+    status = 409
+    code = "analysis_not_over"
+
+    def __init__(self, status: str) -> None:
+        super().__init__({"status": [f"It is {status}."]})
+
+
 class AnalysisNotRetryable(RequestRefused):
     """Only an analysis that failed or was cancelled can be tried again."""
 

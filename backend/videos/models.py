@@ -98,6 +98,8 @@ class Analysis(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField(db_default=Now())
 
+    # From then on its owner does not see it any more; the worker removes it soon after.
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
     # The one that failed or was cancelled, and of which this is another try.
     retry_of = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="retries"
@@ -171,10 +173,11 @@ class IdempotencyKey(models.Model):
 
 
 class OwedCall(models.Model):
-    """A call to AWS that is owed once. It commits together with the change that it follows from."""
+    """A call that the worker owes AWS, once. It commits together with the change that it follows from."""
 
     class Kind(models.TextChoices):
         TERMINATE_JOB = "terminate_job"  # the subject is the job's id
+        REMOVE_ANALYSIS = "remove_analysis"  # the subject is the analysis' id
 
     kind = models.TextField(choices=Kind.choices)
     subject = models.TextField()

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models.functions import Now
 
-from backend.gateways.errors import BatchUnavailable
+from backend.gateways.errors import BatchUnavailable, StorageUnavailable
 from backend.videos.models import OwedCall
 from backend.videos.postponing import postponed
 
@@ -15,9 +16,10 @@ logger = logging.getLogger(__name__)
 Call = Callable[[str], None]
 
 
-def owe(kind: OwedCall.Kind, subject: str) -> None:
+def owe(kind: OwedCall.Kind, subject: str, *, after: timedelta = timedelta()) -> None:
     """In the transaction of the change that it follows from. What is owed or was done is not owed again."""
-    OwedCall.objects.bulk_create([OwedCall(kind=kind.value, subject=subject)], ignore_conflicts=True)
+    call = OwedCall(kind=kind.value, subject=subject, not_before=Now() + after)
+    OwedCall.objects.bulk_create([call], ignore_conflicts=True)
 
 
 def settle_once(calls: Mapping[str, Call]) -> int:
@@ -40,7 +42,7 @@ def settle_once(calls: Mapping[str, Call]) -> int:
         try:
             with transaction.atomic():
                 calls[owed.kind](owed.subject)
-        except BatchUnavailable as exc:
+        except (BatchUnavailable, StorageUnavailable) as exc:
             logger.warning("owed call postponed", extra={**known, "cause": str(exc)})
             row.update(**postponed(attempts=owed.attempts, reason=str(exc)))
         except Exception as exc:  # a fault that only this call meets must not hold up the others

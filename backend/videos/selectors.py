@@ -20,12 +20,12 @@ def video_of(owner: User, video_id: uuid.UUID) -> Video | None:
 
 def videos_with_latest_analyses(owner: User, *, videos: int, analyses: int) -> list[Video]:
     """The newest videos, each with `latest_analyses`."""
-    latest = Prefetch("analyses", Analysis.objects.order_by(*NEWEST)[:analyses], to_attr="latest_analyses")
+    latest = Prefetch("analyses", analyses_of(owner).order_by(*NEWEST)[:analyses], to_attr="latest_analyses")
     return list(videos_of(owner).order_by(*NEWEST).prefetch_related(latest)[:videos])
 
 
 def analyses_of(owner: User) -> QuerySet[Analysis]:
-    return Analysis.objects.filter(owner=owner)
+    return Analysis.objects.filter(owner=owner, deleted_at=None)
 
 
 def analysis_of(owner: User, analysis_id: uuid.UUID) -> Analysis | None:

@@ -5,11 +5,12 @@ from functools import partial
 from django.db import close_old_connections
 
 from backend.videos.consuming import apply_dead_request, apply_job_event, consume_once
+from backend.videos.deleting import remove_analysis
 from backend.videos.loops import Step
 from backend.videos.models import OwedCall
 from backend.videos.owed_calls import settle_once
 from backend.videos.relay import relay_once
-from backend.videos.wiring import batch_jobs, dead_requests_queue, job_events_queue, request_queue
+from backend.videos.wiring import batch_jobs, dead_requests_queue, job_events_queue, media_bucket, request_queue
 
 RELAY_IDLE_SECONDS = 0.2
 OWED_CALLS_IDLE_SECONDS = 1.0
@@ -31,8 +32,10 @@ def dead_requests() -> tuple[Step, float]:
 
 
 def owed_calls() -> tuple[Step, float]:
-    jobs = batch_jobs()
-    calls = {OwedCall.Kind.TERMINATE_JOB.value: partial(jobs.terminate, reason=CANCELLED)}
+    calls = {
+        OwedCall.Kind.TERMINATE_JOB.value: partial(batch_jobs().terminate, reason=CANCELLED),
+        OwedCall.Kind.REMOVE_ANALYSIS.value: partial(remove_analysis, bucket=media_bucket()),
+    }
     return _releasing(partial(settle_once, calls)), OWED_CALLS_IDLE_SECONDS
 
 

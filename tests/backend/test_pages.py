@@ -153,26 +153,26 @@ def test_failed_analysis_says_why_and_whether_to_try_again(browser: Client, owne
     )
     page = text(browser, f"/analyses/{empty.pk}")
     assert "It is empty." in page
-    assert "data-ask" not in page
+    assert "/retry" not in page
 
 
 @pytest.mark.parametrize(
     ("status", "buttons"),
     [
-        ("queued", ["cancel"]),
-        ("submitted", ["cancel"]),
-        ("running", ["cancel"]),
-        ("succeeded", []),
-        ("failed", ["retry"]),
-        ("cancelled", ["retry"]),
+        ("queued", ["/cancel"]),
+        ("submitted", ["/cancel"]),
+        ("running", ["/cancel"]),
+        ("succeeded", [""]),
+        ("failed", ["/retry", ""]),
+        ("cancelled", ["/retry", ""]),
     ],
 )
 def test_page_offers_what_can_be_done(browser: Client, owner: User, status: str, buttons: list[str]):
     analysis = make_analysis(owner, status=status, summary=SUMMARY if status == "succeeded" else None)
     page = text(browser, f"/analyses/{analysis.pk}")
-    links = [f"/api/analyses/{analysis.pk}/{button}" for button in buttons]
+    links = [f"/api/analyses/{analysis.pk}{button}" for button in buttons]
     assert re.findall(r'data-ask="([^"]*)"', page) == links
-    assert ("csrfmiddlewaretoken" in page.split("<main")[1]) == bool(buttons)
+    assert "csrfmiddlewaretoken" in page.split("<main")[1]
 
 
 def test_another_try_names_the_one_before(browser: Client, owner: User):

@@ -97,6 +97,25 @@ def test_api_key_opens_nothing_foreign_either(name: str, api: APIClient, estate:
     assert asked(api, name, estate.path(name)).status_code == 404
 
 
+def test_foreign_analysis_cannot_be_deleted(api: APIClient, estate: Estate):
+    answers = [api.delete(estate.path("api-analysis", missing=missing)) for missing in (False, True)]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].content == answers[1].content
+    assert Analysis.objects.get().deleted_at is None
+
+
+@pytest.mark.parametrize("name", [name for name in FOREIGN if "analysis_id" in pattern(name).pattern.converters])
+def test_deleted_analysis_looks_like_a_missing_one(name: str, stranger: User, estate: Estate):
+    """Its rows are still there for some minutes; its owner has no way to them."""
+    client = Client()
+    client.force_login(stranger)
+    assert client.delete(estate.path("api-analysis")).status_code == 204
+    deleted = asked(client, name, estate.path(name))
+    missing = asked(client, name, estate.path(name, missing=True))
+    assert deleted.status_code == missing.status_code == 404
+    assert deleted.content == missing.content
+
+
 @pytest.mark.parametrize(
     "name", [name for name in FOREIGN if FOREIGN[name] == "GET" and name != "api-video-finish"]
 )

@@ -11,8 +11,12 @@ for (const button of document.querySelectorAll("button[data-ask]")) {
     button.disabled = true;
     show(error, "");
     try {
-      const { body: analysis } = await ask(button.dataset.ask, { method: "POST", body: {}, once });
-      window.location.assign(analysis.links.page);
+      const { body: analysis } = await ask(button.dataset.ask, {
+        method: button.dataset.method || "POST",
+        body: {},
+        once,
+      });
+      window.location.assign(button.dataset.then || analysis.links.page);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       show(error, problem.message);

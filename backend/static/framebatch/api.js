@@ -26,6 +26,7 @@ export async function ask(url, { method = "GET", body = undefined, once = "" } =
     throw new Problem(SERVICE_AWAY);
   }
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
+  if (response.status === 204) return { body: null, retryAfter };
   let answer = null;
   try {
     answer = await response.json();
