@@ -1,5 +1,6 @@
-"""AWS Batch, as the worker sees it: jobs that can be ended."""
+"""AWS Batch, as the worker sees it: jobs that can be looked at and ended."""
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -7,6 +8,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from backend.gateways.clients import client
 from backend.gateways.errors import BatchUnavailable
+
+BATCH = 100  # the most that one DescribeJobs takes
 
 
 class BatchJobs:
@@ -28,7 +31,11 @@ class BatchJobs:
 
     def _is_unknown(self, job_id: str) -> bool:
         """What TerminateJob says of such a job could also be said of one that may not be terminated."""
+        return not self.describe([job_id])
+
+    def describe(self, job_ids: Sequence[str]) -> list[Mapping[str, Any]]:
+        """At most BATCH jobs; those that AWS Batch does not know are left out. Raises BatchUnavailable."""
         try:
-            return not self._client.describe_jobs(jobs=[job_id])["jobs"]
+            return list(self._client.describe_jobs(jobs=list(job_ids))["jobs"])
         except (BotoCoreError, ClientError) as exc:
             raise BatchUnavailable(f"DescribeJobs: {exc}") from exc

@@ -63,6 +63,14 @@ class JobEvent:
         detail = event.get("detail")
         if not isinstance(detail, dict):
             raise JobEventInvalid("detail is missing")
+        return cls.from_detail(detail)
+
+    @classmethod
+    def from_detail(cls, detail: Mapping[str, Any]) -> Self | None:
+        """From a job as DescribeJobs tells it, which is what an event has as its detail.
+
+        None for jobs that are not ours. Raises JobEventInvalid.
+        """
         analysis_id = analysis_id_of(_text(detail, "jobName"))
         if analysis_id is None:
             return None

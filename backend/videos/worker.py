@@ -9,11 +9,13 @@ from backend.videos.deleting import remove_analysis
 from backend.videos.loops import Step
 from backend.videos.models import OwedCall
 from backend.videos.owed_calls import settle_once
+from backend.videos.reconciling import reconcile_once
 from backend.videos.relay import relay_once
 from backend.videos.wiring import batch_jobs, dead_requests_queue, job_events_queue, media_bucket, request_queue
 
 RELAY_IDLE_SECONDS = 0.2
 OWED_CALLS_IDLE_SECONDS = 1.0
+RECONCILER_IDLE_SECONDS = 60.0
 POLL_IDLE_SECONDS = 0.0  # an empty long poll has waited already
 
 CANCELLED = "The analysis was cancelled by its owner."  # the reason AWS Batch shows
@@ -39,11 +41,22 @@ def owed_calls() -> tuple[Step, float]:
     return _releasing(partial(settle_once, calls)), OWED_CALLS_IDLE_SECONDS
 
 
+def reconciler() -> tuple[Step, float]:
+    jobs = batch_jobs()
+
+    def step() -> int:
+        reconcile_once(jobs)
+        return 0  # whatever it found, asking again at once would find the same
+
+    return _releasing(step), RECONCILER_IDLE_SECONDS
+
+
 LOOPS = {
     "outbox relay": relay,
     "job-events consumer": job_events,
     "dead-requests consumer": dead_requests,
     "owed calls": owed_calls,
+    "reconciler": reconciler,
 }
 
 
