@@ -59,7 +59,9 @@ class Results(Protocol):
     def chunks(self) -> Iterator[Chunk]:
         """What earlier attempts have stored, from the first chunk on and without a gap."""
 
-    def write_chunk(self, chunk: Chunk, *, frames_total: int | None) -> None: ...
+    def write_chunk(self, chunk: Chunk, *, frames_total: int | None) -> int:
+        """Returns how many chunks are stored then."""
+
     def counts(self) -> dict[int, tuple[int, int]]:
         """Class id -> detections and tracks."""
 
@@ -130,7 +132,7 @@ class Analysis:
             logger.info("resumed", extra={"chunks": number, "frames": start})
         self.results.enter(Doing.ANALYSING)
         frames = self.video.frames(options, start=start, after_us=after_us)
-        stored = self.store(frames, number=number, total=self.video.expected_frames(options), tracker=tracker)
+        stored, _ = self.store(frames, number=number, total=self.video.expected_frames(options), tracker=tracker)
         if not start + stored:
             raise VideoWithoutFrames(self.video.whereabouts())
         self.results.enter(Doing.FINISHING)
@@ -146,19 +148,22 @@ class Analysis:
         self.results.finish(summary=summary, report=self.video.report(), seconds=self.watch.seconds())
         return summary
 
-    def store(self, frames: Iterator[Frame], *, number: int, total: int | None, tracker: Tracker | None) -> int:
-        """Analyses the frames and stores them as chunks from `number` on; returns how many there were.
+    def store(
+        self, frames: Iterator[Frame], *, number: int, total: int | None, tracker: Tracker | None
+    ) -> tuple[int, int]:
+        """Analyses the frames and stores them as chunks from `number` on.
 
-        `total` is the number of frames the user is told, None if it is unknown.
+        Returns how many frames there were, and how many chunks are stored now, by whomever. `total` is the number
+        of frames the user is told, None if it is unknown.
         """
-        stored = 0
+        frames_stored, chunks_stored = 0, 0
         with closing(self._results_of(frames, tracker)) as results:
             for group in _grouped(results, self.chunk_frames):
                 with self.watch.timing("store"):
                     chunk = Chunk(number=number, frames=group, damaged=self.video.damaged())
-                    self.results.write_chunk(chunk, frames_total=total)
-                number, stored = number + 1, stored + len(group)
-        return stored
+                    chunks_stored = self.results.write_chunk(chunk, frames_total=total)
+                number, frames_stored = number + 1, frames_stored + len(group)
+        return frames_stored, chunks_stored
 
     def _results_of(self, frames: Iterator[Frame], tracker: Tracker | None) -> Stage[FrameResult]:
         """The overlapping stages, each in a thread of its own; what comes out is in the order of the frames."""
@@ -189,23 +194,22 @@ class Analysis:
 
     def _thumbnails(self, frames: int) -> tuple[tuple[Thumbnail, ...], str | None]:
         """And the poster's key, unless its frame is not found again."""
-        wanted = evenly_spaced(frames, self.request.options.thumbnails)
-        results = {result.pts_us: result for result in map(self.results.frame, wanted)}
+        wanted = [self.results.frame(index) for index in evenly_spaced(frames, self.request.options.thumbnails)]
+        places = {result.pts_us: place for place, result in enumerate(wanted)}
         poster_us = self.results.frame(poster_frame(frames)).pts_us
         thumbnails: list[Thumbnail] = []
         poster = None
-        for pts_us, image in self.video.pictures_at({poster_us, *results}):
+        for pts_us, image in self.video.pictures_at({poster_us, *places}):
             if pts_us == poster_us:
                 poster = poster_key(self.request.analysis_id)
                 self.pictures.put_jpeg(poster, plain_jpeg(image))
-            if pts_us in results:
-                result = results[pts_us]
-                key = thumbnail_key(self.request.analysis_id, len(thumbnails))
-                self.pictures.put_jpeg(
-                    key, annotated_jpeg(image, result, self.model.classes, task=self.model.task)
-                )
+            if pts_us in places:
+                result = wanted[places[pts_us]]
+                key = thumbnail_key(self.request.analysis_id, places[pts_us])
+                jpeg = annotated_jpeg(image, result, self.model.classes, task=self.model.task)
+                self.pictures.put_jpeg(key, jpeg)
                 thumbnails.append(Thumbnail(key=key, frame_index=result.index, pts_us=pts_us))
-        return tuple(thumbnails), poster
+        return tuple(sorted(thumbnails, key=lambda thumbnail: thumbnail.frame_index)), poster
 
     def _annotated_video(self) -> str:
         self.results.enter(Doing.DRAWING)

@@ -43,7 +43,7 @@ def with_boxes(
     """
     shown, coming = None, next(results, None)
     for frame in frames:
-        if coming is not None and frame.pts_us == coming.pts_us:
+        while coming is not None and coming.pts_us <= frame.pts_us:
             shown, coming = coming, next(results, None)
         if shown is not None:
             yield frame.pts_us, annotated(frame.image, shown, classes, task=task, longest_side=_LONGEST_SIDE)

@@ -20,7 +20,6 @@ class ArrivingFile:
         self.size = size  # in bytes, once all are there
         self._there = 0
         self._error: BaseException | None = None
-        self._abandoned = False
         self._changed = threading.Condition()
         self._file = path.open("wb", buffering=0)
 
@@ -37,9 +36,11 @@ class ArrivingFile:
 
     def add(self, part: bytes) -> None:
         """Raises Abandoned."""
-        if self._abandoned:
-            raise Abandoned
-        self._file.write(part)
+        if isinstance(self._error, Abandoned):
+            raise self._error
+        left = memoryview(part)
+        while left:
+            left = left[self._file.write(left) :]
         with self._changed:
             self._there += len(part)
             self._changed.notify_all()
@@ -51,7 +52,8 @@ class ArrivingFile:
             self._changed.notify_all()
 
     def abandon(self) -> None:
-        self._abandoned = True
+        """Whoever still waits, or adds, gets Abandoned."""
+        self.fail(Abandoned())
 
     def opened(self) -> "str | _Reader":
         """What FFmpeg can open: the path, once everything is there."""

@@ -1,4 +1,4 @@
-"""Opens a `.pt` file of ultralytics. The only import of ultralytics."""
+"""Opens a `.pt` file of ultralytics for an analysis."""
 
 import os
 from pathlib import Path

@@ -65,9 +65,7 @@ _TAKE_TOGETHER = named("""
 """)
 _TAKE_ALONE = named(f"""
     UPDATE {{analysis}}
-    SET claim_job_id = %(own_job_id)s, claim_attempt = %(own_attempt)s, stage = %(starting)s,
-        frames_done = 0, frames_total = NULL, updated_at = now()
-    {HELD} RETURNING id
+    SET claim_job_id = %(own_job_id)s, claim_attempt = %(own_attempt)s, updated_at = now() {HELD} RETURNING id
 """)
 _TOGETHER = 0  # the attempt of a claim that the jobs of an array hold together
 
@@ -107,32 +105,36 @@ class Claim:
         claimable = sorted(set(may_become(AnalysisStatus.RUNNING)) - {AnalysisStatus.RUNNING.value})
         values = {"starting": Stage.STARTING.value, "claimable": claimable}
 
-        def work(connection: psycopg.Connection, repeated: bool) -> None:
-            if self.token.together:
-                connection.execute(_TAKE_TOGETHER, self.token.values() | values)
-                if self.stands_as(connection, AnalysisStatus.RUNNING):
-                    self.append_event(connection, AnalysisStatus.RUNNING, self._attempt())
-                    return
-                self.token = replace(self.token, together=False)
-            if repeated and self.stands_as(connection, AnalysisStatus.RUNNING):
-                return
-            self.hold(connection, _TAKE, values)
-            self.append_event(connection, AnalysisStatus.RUNNING, self._attempt())
+        token, alone = self.token, replace(self.token, together=False)
 
-        self._database.transact(work)
+        def work(connection: psycopg.Connection, repeated: bool) -> Token:
+            if token.together:
+                if connection.execute(_TAKE_TOGETHER, token.values() | values).fetchone() is not None:
+                    self.append_event(connection, AnalysisStatus.RUNNING, self._attempt())
+                if self._stands_as(connection, AnalysisStatus.RUNNING, token):
+                    return token
+            if repeated and self._stands_as(connection, AnalysisStatus.RUNNING, alone):
+                return alone
+            self.hold(connection, _TAKE, values, token=alone)
+            self.append_event(connection, AnalysisStatus.RUNNING, self._attempt())
+            return alone
+
+        self.token = self._database.transact(work)
         self.taken = True
 
-    def take_alone(self, connection: psycopg.Connection, repeated: bool) -> None:
+    def alone(self, connection: psycopg.Connection, repeated: bool) -> Token:
         """Inside a transaction: of the jobs of an array, only this one holds the claim from now on.
 
-        Raises ClaimLost where another one was first.
+        Its token, to become the claim's once the transaction is committed. Raises ClaimLost where another one was
+        first, and for a single job whose claim is gone.
         """
         alone = replace(self.token, together=False)
-        values = {"own_job_id": alone.job_id, "own_attempt": alone.attempt, "starting": Stage.STARTING.value}
-        if self.token.together and not (repeated and self._stands_as(connection, AnalysisStatus.RUNNING, alone)):
-            self.hold(connection, _TAKE_ALONE, values)
-            self.append_event(connection, AnalysisStatus.RUNNING, self._attempt() | {"alone": True})
-        self.token = alone
+        if not self.token.together or (repeated and self._stands_as(connection, AnalysisStatus.RUNNING, alone)):
+            return alone
+        values = {"own_job_id": alone.job_id, "own_attempt": alone.attempt}
+        self.hold(connection, _TAKE_ALONE, values)
+        self.append_event(connection, AnalysisStatus.RUNNING, self._attempt() | {"alone": True})
+        return alone
 
     def enter(self, stage: Stage) -> None:
         """Tells the user what is being done."""
@@ -155,12 +157,19 @@ class Claim:
 
         self._database.transact(work)
 
-    def hold(self, connection: psycopg.Connection, statement: sql.Composed, values: Mapping[str, object]) -> Any:
+    def hold(
+        self,
+        connection: psycopg.Connection,
+        statement: sql.Composed,
+        values: Mapping[str, object],
+        *,
+        token: Token | None = None,
+    ) -> Any:
         """Runs a guarded update inside a transaction, and gives what it returns first.
 
         Raises ClaimLost where the guard finds no row.
         """
-        held = connection.execute(statement, self.token.values() | dict(values)).fetchone()
+        held = connection.execute(statement, (token or self.token).values() | dict(values)).fetchone()
         if held is None:
             row = self._state(connection)
             raise ClaimLost(

@@ -72,7 +72,7 @@ class Decoder:
         if time_base is None:
             return False
         try:
-            self.container.seek(int(Fraction(time_us, 1_000_000) / time_base), stream=self.stream)
+            self.container.seek(round(Fraction(time_us, 1_000_000) / time_base), stream=self.stream)
         except av.error.MemoryError:
             raise
         except av.error.FFmpegError:

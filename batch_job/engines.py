@@ -33,8 +33,8 @@ def preference(*, gpu: bool, precision: str) -> tuple[str, ...]:
     """
     if not gpu:
         return tuple(engine for engine in ENGINES if engine != "tensorrt")
-    first = ("tensorrt", "torch") if precision == "native" else ("torch",)
-    return (*first, *(engine for engine in ENGINES if engine not in ("tensorrt", "torch")))
+    first = ("tensorrt", "torch", "onnx") if precision == "native" else ("torch", "onnx")
+    return (*first, *(engine for engine in ENGINES if engine not in ("tensorrt", *first)))
 
 
 def batch_size(*, chunk_frames: int, most: int = _LARGEST_BATCH) -> int:

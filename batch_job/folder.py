@@ -82,7 +82,7 @@ class FolderResults:
         for (content,) in self._rows.execute("SELECT content FROM chunk ORDER BY number"):
             yield pickle.loads(content)
 
-    def write_chunk(self, chunk: Chunk, *, frames_total: int | None) -> None:
+    def write_chunk(self, chunk: Chunk, *, frames_total: int | None) -> int:
         self._rows.execute("BEGIN")
         self._rows.execute(
             "INSERT INTO chunk VALUES (?, ?, ?)", (chunk.number, chunk.first_frame, pickle.dumps(chunk))
@@ -91,6 +91,7 @@ class FolderResults:
         self._rows.execute("COMMIT")
         self._done = chunk.end_frame, frames_total
         self._tell(Stage.ANALYSING, *self._done)
+        return chunk.number + 1
 
     def counts(self) -> dict[int, tuple[int, int]]:
         return {class_id: (boxes, tracks) for class_id, boxes, tracks in self._rows.execute(_COUNTS)}

@@ -113,9 +113,11 @@ def _analyse(
             how = settings.precision, settings.decoder, settings.chunk_frames
             inputs = " ".join(map(str, (file.etag, trusted.digests, trusted.engine, *how)))
             if not results.made_from(inputs):
-                logger.warning("begun anew", extra={"reason": "another video or model than before"})
-                share = None
-            summary = run_share(analysis, share, results) if share is not None else analysis.run()
+                logger.warning("begun anew", extra={"reason": "another video, model, engine or setting"})
+            if share is not None and claim.token.together:
+                summary = run_share(analysis, share, results)
+            else:
+                summary = analysis.run()
     if summary is not None:
         done = {"frames": summary.frames, "detections": summary.detections, "tracks": summary.tracks}
         logger.info("analysis finished", extra=done | {"seconds": watch.seconds()})

@@ -22,6 +22,8 @@ from batch_job.values import Image
 from batch_job.workers import computed_ahead, cores
 from contract.manifest import ModelEntry
 
+_NO_MEMORY = -100
+
 
 class NcnnDetector:
     """A detection network as `ncnn_export` writes it (`.param` and `.bin`), for every input shape.
@@ -84,7 +86,7 @@ class NcnnDetector:
         extractor.set_workspace_allocator(workspace)
         pixels = ncnn.Mat.from_pixels(picture, ncnn.Mat.PixelType.PIXEL_BGR, width, height)
         extractor.input(self._input, pixels)
-        maps = [np.asarray(extractor.extract(name)[1]) for name in self._outputs]
+        maps = [np.asarray(_checked(*extractor.extract(name))) for name in self._outputs]
         return [
             Level(sides=sides, classes=classes, stride=height // sides.shape[1])
             for sides, classes in zip(maps[::2], maps[1::2], strict=True)
@@ -95,3 +97,12 @@ class NcnnDetector:
             self._own.allocators = ncnn.PoolAllocator(), ncnn.PoolAllocator()
         allocators: tuple[ncnn.PoolAllocator, ncnn.PoolAllocator] = self._own.allocators
         return allocators
+
+
+def _checked(code: int, found: ncnn.Mat) -> ncnn.Mat:
+    """ncnn tells by a number what went wrong; -100 is that memory ran out."""
+    if code == _NO_MEMORY:
+        raise MemoryError("ncnn found no memory")
+    if code:
+        raise RuntimeError(f"ncnn failed with {code}")
+    return found

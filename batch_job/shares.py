@@ -70,8 +70,8 @@ def run_share(analysis: Analysis, share: Share, results: SharedResults) -> Summa
 def _store(analysis: Analysis, share: Share, results: SharedResults, total: int) -> bool:
     """Is everything stored now, so that this job has to finish?
 
-    Whoever commits the last chunk sees that it is the last, because commits to one analysis follow one another. A
-    repeated attempt asks also if it had nothing left to store: it may be the one that was to finish.
+    Whoever commits the last chunk sees that it is the last. A repeated attempt asks also if it had nothing left to
+    store: it may be the one that was to finish.
     """
     size = analysis.chunk_frames
     chunks = -(-total // size)
@@ -83,9 +83,9 @@ def _store(analysis: Analysis, share: Share, results: SharedResults, total: int)
         return share.repeated and len(stored) == chunks
     stop = min(mine.stop * size, total)
     frames = analysis.video.share(analysis.request.options, start=first * size, stop=stop)
-    analysis.store(frames, number=first, total=total, tracker=None)
+    _, stored_now = analysis.store(frames, number=first, total=total, tracker=None)
     logger.info("share stored", extra={"chunks": len(mine), "frames": stop - first * size})
-    return len(results.stored_chunks()) == chunks
+    return stored_now == chunks
 
 
 def _track(analysis: Analysis, results: SharedResults) -> None:

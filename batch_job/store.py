@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from batch_job.aggregates import IN_FRAME, ON_PATH, PLACES, WHOLE_SECOND
-from batch_job.claim import ENTER, HELD, Claim, named
+from batch_job.claim import ENTER, HELD, Claim, Token, named
 from batch_job.copy_rows import COLUMNS, REAL, RealsLoader, binary_copy
 from batch_job.database import Database
 from batch_job.values import Chunk, Detections, FrameResult
@@ -19,13 +19,9 @@ from contract.statuses import AnalysisStatus, Stage
 
 _PROGRESS = named(f"""
     UPDATE {{analysis}}
-    SET frames_done = %(frames)s + (
-            SELECT coalesce(sum(cardinality(pts_us)), 0) FROM {{chunk}}
-            WHERE analysis_id = %(id)s AND number <> %(number)s
-        ),
+    SET frames_done = frames_done + %(frames)s,
         frames_total = CASE WHEN %(total)s::bigint IS NOT NULL THEN greatest(%(total)s, %(end)s) END,
-        stage = %(stage)s, updated_at = now()
-    {HELD} RETURNING id
+        updated_at = now() {HELD} RETURNING id
 """)
 _FINISH = named(f"""
     UPDATE {{analysis}}
@@ -46,7 +42,12 @@ _CHUNK_NUMBERED = named(
     "SELECT first_frame, pts_us, damaged FROM {chunk} WHERE analysis_id = %(id)s AND number = %(number)s"
 )
 _INPUTS = named(f"UPDATE {{analysis}} SET inputs = coalesce(inputs, %(inputs)s) {HELD} RETURNING inputs")
-_NEW_INPUTS = named(f"UPDATE {{analysis}} SET inputs = %(inputs)s {HELD} RETURNING id")
+_ANEW = named(f"""
+    UPDATE {{analysis}}
+    SET inputs = coalesce(%(inputs)s, inputs), frames_done = 0, frames_total = NULL, updated_at = now()
+    {HELD} RETURNING id
+""")
+_STORED = named("SELECT count(*) FROM {chunk} WHERE analysis_id = %(id)s")
 _NUMBERS = named("SELECT number FROM {chunk} WHERE analysis_id = %(id)s")
 _CHUNK_WITH = named("""
     SELECT first_frame, pts_us FROM {chunk} WHERE analysis_id = %(id)s AND first_frame <= %(index)s
@@ -116,15 +117,13 @@ class Store:
         A video may be replaced, and a retry may find another machine image: rows of both must not be mixed.
         """
 
-        def work(connection: psycopg.Connection, repeated: bool) -> bool:
-            if self._claim.hold(connection, _INPUTS, {"inputs": inputs}) == inputs:
-                return True
-            self._claim.take_alone(connection, repeated)
-            self._claim.hold(connection, _NEW_INPUTS, {"inputs": inputs})
-            self._forget(connection)
-            return False
+        def work(connection: psycopg.Connection, _: bool) -> bool:
+            return bool(self._claim.hold(connection, _INPUTS, {"inputs": inputs}) == inputs)
 
-        return self._database.transact(work)
+        if self._database.transact(work):
+            return True
+        self.take_alone(inputs)
+        return False
 
     def chunks(self) -> Iterator[Chunk]:
         """The committed chunks, from the first on and without a gap."""
@@ -133,10 +132,14 @@ class Store:
             yield chunk
             number += 1
 
-    def write_chunk(self, chunk: Chunk, *, frames_total: int | None) -> None:
-        """Commits the chunk's frames and detections together with the progress: all or nothing, and only once."""
+    def write_chunk(self, chunk: Chunk, *, frames_total: int | None) -> int:
+        """Commits the chunk's frames and detections together with the progress: all or nothing, and only once.
 
-        def work(connection: psycopg.Connection, _: bool) -> None:
+        Returns how many chunks are stored then. Commits to one analysis follow one another, so exactly one of an
+        array's jobs sees that nothing is missing any more.
+        """
+
+        def work(connection: psycopg.Connection, _: bool) -> int:
             values = {
                 "id": self._id,
                 "number": chunk.number,
@@ -148,13 +151,16 @@ class Store:
                 "total": frames_total,
                 "stage": Stage.ANALYSING.value,
             }
-            self._claim.hold(connection, _PROGRESS, values)
-            if connection.execute(_CHUNK, values).fetchone() is None:
-                return  # an earlier try was committed, and its answer lost
-            with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-                copy.write(binary_copy(self._id, chunk.frames))
+            self._claim.hold(connection, ENTER, values)
+            # No row: an earlier try was committed, and its answer lost.
+            if connection.execute(_CHUNK, values).fetchone() is not None:
+                with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+                    copy.write(binary_copy(self._id, chunk.frames))
+                self._claim.hold(connection, _PROGRESS, values)
+            (stored,) = connection.execute(_STORED, {"id": self._id}).fetchone() or (0,)
+            return int(stored)
 
-        self._database.transact(work)
+        return self._database.transact(work)
 
     def stored_chunks(self) -> set[int]:
         """The numbers of the chunks that are committed, by this job or by others of its array."""
@@ -186,14 +192,17 @@ class Store:
 
         self._database.transact(work)
 
-    def take_alone(self) -> None:
+    def take_alone(self, inputs: str | None = None) -> None:
         """From now on only this job of its array may write, and nothing is stored."""
 
-        def work(connection: psycopg.Connection, repeated: bool) -> None:
-            self._claim.take_alone(connection, repeated)
-            self._forget(connection)
+        def work(connection: psycopg.Connection, repeated: bool) -> Token:
+            alone = self._claim.alone(connection, repeated)
+            self._claim.hold(connection, _ANEW, {"inputs": inputs}, token=alone)
+            for statement in _FORGET:
+                connection.execute(statement, {"id": self._id})
+            return alone
 
-        self._database.transact(work)
+        self._claim.token = self._database.transact(work)
 
     def counts(self) -> dict[int, tuple[int, int]]:
         """Class id -> detections and tracks, over everything stored."""
@@ -235,10 +244,6 @@ class Store:
             self._claim.append_event(connection, AnalysisStatus.SUCCEEDED, detail)
 
         self._database.transact(work)
-
-    def _forget(self, connection: psycopg.Connection) -> None:
-        for statement in _FORGET:
-            connection.execute(statement, {"id": self._id})
 
     def _chunk(self, number: int) -> Chunk | None:
         def work(connection: psycopg.Connection, _: bool) -> Chunk | None:

@@ -125,10 +125,11 @@ class FakeResults:
     def chunks(self) -> Iterator[Chunk]:
         return iter(list(self.kept))
 
-    def write_chunk(self, chunk: Chunk, *, frames_total: int | None) -> None:
+    def write_chunk(self, chunk: Chunk, *, frames_total: int | None) -> int:
         if len(self.kept) == self.lost_after:
             raise ClaimLost
         self.kept.append(chunk)
+        return len(self.kept)
 
     def counts(self) -> dict[int, tuple[int, int]]:
         rows = [

@@ -28,8 +28,9 @@ class FakeShared(FakeResults):
     def chunks(self) -> Iterator[Chunk]:
         return (self.by_number[number] for number in sorted(self.by_number))
 
-    def write_chunk(self, chunk: Chunk, *, frames_total: int | None) -> None:
+    def write_chunk(self, chunk: Chunk, *, frames_total: int | None) -> int:
         self.by_number.setdefault(chunk.number, chunk)
+        return len(self.by_number)
 
     def stored_chunks(self) -> set[int]:
         return set(self.by_number)
