@@ -1,6 +1,7 @@
 """The command for a person: the job's own analysis of a file, into a folder, without AWS or a database."""
 
 import argparse
+import json
 import os
 import platform
 import sys
@@ -12,6 +13,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from batch_job.arguments import command_parser, flags_of, options_of
+from batch_job.draft import REPORT, would_lose
 from batch_job.engines import has_gpu, preference
 from batch_job.errors import AnalysisError, Interrupted, OutOfMemory
 from batch_job.models import TrustedModel, read_manifest, trusted_model
@@ -53,10 +55,13 @@ def command(argv: Sequence[str]) -> int:
     except MemoryError:
         return _failed(OutOfMemory().sentence)
     except AnalysisError as exc:
-        return _failed(f"{exc.sentence.rstrip('.')} ({exc.detail})." if exc.detail else exc.sentence)
+        told = not exc.detail or exc.detail in exc.sentence
+        return _failed(exc.sentence if told else f"{exc.sentence.rstrip('.')} ({exc.detail}).")
     except Refused as exc:
         return _failed(str(exc))
     print(_report(given, summary, time.monotonic() - began))
+    if places := json.loads((given.out / REPORT).read_text(encoding="utf-8"))["skipped"]:
+        print(f"The video is damaged ({places[0]['reason']}); {REPORT} lists {len(places)} such places.")
     return 0
 
 
@@ -72,6 +77,8 @@ def _analyse(given: argparse.Namespace, options: AnalysisOptions, stop: StopSign
         raise Refused(f"{given.out} is not a folder.")
     if given.out.is_dir() and any(given.out.iterdir()) and not given.overwrite:
         raise Refused(f"{given.out} is not empty; --overwrite replaces the results that are in it.")
+    if reason := would_lose(given.out, given.video):
+        raise Refused(reason)
     for form in (FORMATS[name] for name in given.exports):
         if not form.available:
             raise Refused(f"Writing {form.title} takes {form.needs}: pip install {form.needs}.")

@@ -1,6 +1,6 @@
 """A folder of results that is there whole or not at all."""
 
-import shutil
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +16,17 @@ NAMES = (
 )
 
 
+def would_lose(folder: Path, video: Path) -> str | None:
+    """Why results must not replace what is in the folder; None where it holds results, or no such names."""
+    names = [name for name in NAMES if (folder / name).exists()]
+    for name in names:
+        if video.resolve().is_relative_to((folder / name).resolve()):
+            return f"{video} itself would be replaced."
+    if names and not _holds_results(folder):
+        return f"{folder} holds {', '.join(names)}, and they are no results of an analysis."
+    return None
+
+
 @contextmanager
 def filled(folder: Path) -> Iterator[Path]:
     """A draft, whose content replaces earlier results in `folder` if all goes well; else nothing changes."""
@@ -26,9 +37,7 @@ def filled(folder: Path) -> Iterator[Path]:
             draft = Path(path)
             yield draft
             for name in NAMES:
-                _remove(folder / name)
-                if (draft / name).exists():
-                    (draft / name).rename(folder / name)
+                _replace(folder / name, draft / name)
     except BaseException:
         if made:
             with suppress(OSError):
@@ -36,8 +45,26 @@ def filled(folder: Path) -> Iterator[Path]:
         raise
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+def _replace(old: Path, new: Path) -> None:
+    """Of a folder only the pictures that are numbered like ours."""
+    if old.is_dir():
+        for picture in old.glob("[0-9][0-9][0-9].jpg"):
+            picture.unlink()
+        with suppress(OSError):  # somebody keeps other files in it
+            old.rmdir()
     else:
-        path.unlink(missing_ok=True)
+        old.unlink(missing_ok=True)
+    if new.is_dir():
+        old.mkdir(exist_ok=True)
+        for picture in new.iterdir():
+            picture.rename(old / picture.name)
+    elif new.exists():
+        new.rename(old)
+
+
+def _holds_results(folder: Path) -> bool:
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(summary, dict) and {"frames", "per_class", "stage_seconds"} <= set(summary)

@@ -222,6 +222,33 @@ def test_results_are_not_mixed_with_what_is_there(
     assert not (tmp_path / "thumbnails").exists()
 
 
+def test_what_is_no_result_is_not_replaced(
+    export: Path, march: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the video itself, nor files that only happen to have our names."""
+    (tmp_path / "annotated.mp4").write_bytes(march.read_bytes())
+    assert analyse(tmp_path / "annotated.mp4", export, tmp_path, "--overwrite") == 1
+    assert "itself would be replaced" in capsys.readouterr().err
+    assert analyse(march, export, tmp_path, "--overwrite") == 1
+    assert "annotated.mp4, and they are no results" in capsys.readouterr().err
+    assert (tmp_path / "annotated.mp4").read_bytes() == march.read_bytes()
+
+
+def test_a_persons_own_pictures_among_the_thumbnails_stay(export: Path, march: Path, tmp_path: Path) -> None:
+    assert analyse(march, export, tmp_path / "out") == 0
+    (tmp_path / "out" / "thumbnails" / "holiday.jpg").write_bytes(b"mine")
+    assert analyse(march, export, tmp_path / "out", "--overwrite", "--thumbnails", "1") == 0
+    names = {path.name for path in (tmp_path / "out" / "thumbnails").iterdir()}
+    assert names == {"000.jpg", "holiday.jpg"}
+
+
+def test_damage_is_told(export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = write_video(tmp_path / "whole.mkv", marching(200))
+    (tmp_path / "cut.mkv").write_bytes(whole.read_bytes()[: whole.stat().st_size * 3 // 4])
+    assert analyse(tmp_path / "cut.mkv", export, tmp_path / "out") == 0
+    assert "The video is damaged (the file ends at" in capsys.readouterr().out
+
+
 def test_a_failure_leaves_earlier_results(export: Path, march: Path, tmp_path: Path) -> None:
     assert analyse(march, export, tmp_path / "out") == 0
     before = (tmp_path / "out" / "summary.json").read_text()
