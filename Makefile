@@ -3,6 +3,7 @@ PYTHON ?= python3
 PORT ?=
 VIDEO ?=
 MODEL ?=
+BASE ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
@@ -11,7 +12,7 @@ PINS := constraints.txt pyproject.toml
 FOR_MODEL := $(if $(filter %.pt,$(wildcard $(MODEL))),.venv/.torch,.venv/.local)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test lint demo-model bench bench-first-run bench-analyser bench-analyser-gpu lock clean
+.PHONY: help demo up down test lint demo-model image bench bench-first-run bench-analyser bench-analyser-gpu lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ demo-model: .venv/.torch ## Train, export and measure the demo model again (minu
 	@$(PIP) --group train
 	@$(BIN)/python -m demo.train_model
 
+image: .venv/.python ## Build the image of the analysis job with docker or podman; BASE= for a mirror of its base
+	@$(BIN)/python tools/batch_image.py $(if $(BASE),--base "$(BASE)")
+
 bench: bench-first-run bench-analyser ## Measure everything against the bars of the design
 
 bench-first-run: ## Measure clone -> result in an empty folder with an empty HOME
@@ -49,7 +53,7 @@ bench-analyser: .venv/.test ## Measure speed, storing, memory and kills of the a
 bench-analyser-gpu: .venv/.torch ## Measure the analyser on a GPU (needs one, and the same two folders)
 	@$(BIN)/python -m bench.analyser_gpu
 
-lock: .venv/.python ## Pin the newest versions that pyproject.toml allows in constraints.txt
+lock: .venv/.python ## Pin the newest versions that pyproject.toml allows, for developers and for what is shipped
 	@$(BIN)/python tools/lock.py
 
 clean: ## Stop a running stack, then remove the environment and all local state

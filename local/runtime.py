@@ -1,12 +1,11 @@
 """Plays the machine image: writes the runtime manifest that a baked AMI carries under /opt/runtime."""
 
-import json
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-from contract.manifest import RUNTIME_ABI, ModelEntry, ModelFormat, RuntimeManifest
+from contract import model_lock
+from contract.manifest import RUNTIME_ABI, ModelEntry, RuntimeManifest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LOCK_PATH = REPOSITORY / "models" / "models.lock.json"
@@ -32,23 +31,9 @@ def write_manifest(path: Path, own_models: tuple[ModelEntry, ...]) -> RuntimeMan
 
 
 def locked_models() -> tuple[ModelEntry, ...]:
-    document = json.loads(LOCK_PATH.read_text(encoding="utf-8"))
-    return tuple(_entry(model) for model in document["models"])
-
-
-def _entry(model: dict[str, Any]) -> ModelEntry:
-    height, width = model["input_size"]
-    return ModelEntry(
-        name=model["name"],
-        task=model["task"],
-        classes=tuple(model["classes"]),
-        input_size=(height, width),
-        stride=model["stride"],
-        root=str(REPOSITORY / model["source"]),
-        formats={
-            name: ModelFormat(entry=form["entry"], files=form["files"]) for name, form in model["formats"].items()
-        },
-    )
+    text = LOCK_PATH.read_text(encoding="utf-8")
+    roots = {name: str(REPOSITORY / source) for name, source in model_lock.sources(text).items()}
+    return model_lock.locked_models(text, roots)
 
 
 def _installed(package: str) -> str | None:

@@ -1,0 +1,58 @@
+"""Podman with storage and settings of its own, so that a test neither sees nor changes anybody's images."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_SETTINGS = """
+[containers]
+default_ulimits = ["nofile=20000:20000", "nproc=30000:30000"]
+base_hosts_file = "{folder}/hosts"
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Podman:
+    folder: Path
+
+    def prepare(self) -> None:
+        (self.folder / "hosts").write_text("127.0.0.1 localhost\n")
+        (self.folder / "containers.conf").write_text(_SETTINGS.format(folder=self.folder))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"CONTAINERS_CONF": str(self.folder / "containers.conf")}
+
+    @property
+    def storage(self) -> tuple[str, ...]:
+        return (
+            *("--root", str(self.folder / "storage"), "--runroot", str(self.folder / "run")),
+            *("--storage-driver", "vfs"),
+        )
+
+    def call(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            ["podman", *self.storage, *arguments],
+            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"} | self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=200,
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    def image(self, tag: str) -> dict[str, Any]:
+        return json.loads(self.call("image", "inspect", tag).stdout)[0]
+
+    def archive(self, tag: str, folder: Path) -> dict[Path, int]:
+        """Writes the image as a registry would hold it, and gives each compressed layer's size in bytes."""
+        self.call("push", "--compress", tag, f"dir:{folder}")
+        manifest = json.loads((folder / "manifest.json").read_text())
+        return {folder / layer["digest"].partition(":")[2]: layer["size"] for layer in manifest["layers"]}
