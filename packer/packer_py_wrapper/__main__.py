@@ -1,0 +1,138 @@
+"""`python -m packer.packer_py_wrapper plan|build|publish|prune|status`."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from contract.manifest import RUNTIME_ABI, ManifestInvalid, RuntimeManifest
+from packer.packer_py_wrapper import command, images, publication
+from packer.packer_py_wrapper.content import REPOSITORY, content_of
+from packer.packer_py_wrapper.errors import PackerError
+
+_BUILT = REPOSITORY / ".local" / "packer"  # <content>.json is the manifest of the image of that content
+
+
+def main(given: list[str]) -> int:
+    arguments = _parser().parse_args(given)
+    try:
+        # Not the whole of them is needed by each command; a session without a region is told once, and here.
+        session = boto3.Session()
+        ec2, ssm = session.client("ec2"), session.client("ssm")
+        arguments.run(arguments, ec2, ssm)
+    except PackerError as exc:
+        print(exc, file=sys.stderr)
+    except (BotoCoreError, ClientError) as exc:
+        print(f"AWS could not be asked: {exc}", file=sys.stderr)
+    except OSError as exc:
+        print(f"{exc.filename} cannot be read: {exc.strerror}.", file=sys.stderr)
+    else:
+        return 0
+    return 1
+
+
+def _plan(arguments: argparse.Namespace, ec2: Any, ssm: Any) -> None:
+    content = content_of(REPOSITORY, arguments.variables)
+    image = images.with_content(images.images(ec2), content)
+    print(f"{content}: {image.id} has it, of {image.created}" if image else f"{content}: no image has it yet")
+
+
+def _build(arguments: argparse.Namespace, ec2: Any, ssm: Any) -> None:
+    content = content_of(REPOSITORY, arguments.variables)
+    if image := images.with_content(images.images(ec2), content):
+        print(f"{image.id} is made of {content} already")
+    elif arguments.dry_run:
+        print(f"would build an image of {content}")
+    else:
+        _BUILT.mkdir(parents=True, exist_ok=True)
+        values = {"content": content, "runtime_abi": str(RUNTIME_ABI), "manifest": str(_manifest_of(content))}
+        made = command.build(REPOSITORY / "packer", arguments.variables, values, print)
+        print(f"{made} is made of {content}")
+
+
+def _publish(arguments: argparse.Namespace, ec2: Any, ssm: Any) -> None:
+    content = content_of(REPOSITORY, arguments.variables)
+    image = images.with_content(images.images(ec2), content)
+    if image is None:
+        raise PackerError(f"No image of {content} is available; build it first.")
+    path = arguments.manifest or _manifest_of(content)
+    try:
+        manifest = RuntimeManifest.from_json(path.read_text(encoding="utf-8"))
+    except ManifestInvalid as exc:
+        raise PackerError(f"{path} is not the manifest of {image.id}: {exc}.") from exc
+    if str(manifest.abi) != image.abi:
+        raise PackerError(f"{path} is of ABI {manifest.abi}, and {image.id} of ABI {image.abi}.")
+    present = publication.published(ssm)
+    for name, value in publication.parameters_of(image.id, manifest).items():
+        if present.get(name) == value:
+            print(f"{name} is up to date")
+        elif arguments.dry_run:
+            print(f"would write {name}")
+        else:
+            publication.write(ssm, name, value)
+            print(f"wrote {name}")
+
+
+def _prune(arguments: argparse.Namespace, ec2: Any, ssm: Any) -> None:
+    found = images.images(ec2)
+    published = publication.published_images(publication.published(ssm))
+    for image in images.superfluous(found, keep=arguments.keep, published=published):
+        print(f"{'would remove' if arguments.dry_run else 'removing'} {image.id} of {image.created}")
+        if not arguments.dry_run:
+            images.remove(ec2, image)
+    for snapshot in list(images.orphans(ec2, found)):
+        print(f"{'would remove' if arguments.dry_run else 'removing'} {snapshot}, whose image is gone")
+        if not arguments.dry_run:
+            ec2.delete_snapshot(SnapshotId=snapshot)
+
+
+def _status(arguments: argparse.Namespace, ec2: Any, ssm: Any) -> None:
+    published = publication.published_images(publication.published(ssm))
+    found = images.images(ec2)
+    for image in found:
+        state = "published" if image.id in published else "available" if image.available else "in the making"
+        print(f"{image.id}  ABI {image.abi}  {image.content}  {image.created}  {state}")
+    if missing := published - {image.id for image in found}:
+        raise PackerError(f"Published, but not there: {', '.join(sorted(missing))}.")
+
+
+def _manifest_of(content: str) -> Path:
+    return _BUILT / f"{content}.json"
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least one image must stay")
+    return number
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="packer_py_wrapper", description="Machine images by content.")
+    commands = parser.add_subparsers(required=True)
+    about = {
+        _plan: "say whether an image of this content exists",
+        _build: "bake it, if none exists",
+        _publish: "tell the other parts of it",
+        _prune: "remove old images and their snapshots",
+        _status: "list images",
+    }
+    for run, help_text in about.items():
+        one = commands.add_parser(run.__name__[1:], help=help_text)
+        one.set_defaults(run=run)
+        if run in (_plan, _build, _publish):
+            one.add_argument("--variables", type=Path, required=True, help="the bake's own .pkrvars.hcl")
+        if run in (_build, _publish, _prune):
+            one.add_argument("--dry-run", action="store_true", help="say what would be done")
+        if run is _publish:
+            one.add_argument("--manifest", type=Path, help="the image's manifest, where another machine built it")
+        if run is _prune:
+            one.add_argument("--keep", type=_at_least_one, default=3, help="images of each ABI that stay (3)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

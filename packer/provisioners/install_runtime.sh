@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# A relocatable Python, and into it the packages of the lock.
+set -euo pipefail
+archive="$(mktemp)"
+curl --fail --silent --show-error --location --retry 3 --output "${archive}" "${PYTHON_URL:?}"
+echo "${PYTHON_SHA256:?}  ${archive}" | sha256sum --check --quiet
+tar --extract --file "${archive}" --directory /opt/runtime --strip-components 1 --no-same-owner
+rm "${archive}"
+cd "${CHECKOUT:?}"
+/opt/runtime/bin/python -m packer.runtime packages

@@ -1,0 +1,72 @@
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+from packer.packer_py_wrapper.__main__ import main
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An AWS account with no image in it, of this test alone, which subprocesses see as well."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    _reset(f"http://{host}:{port}")
+    yield
+    server.stop()
+
+
+def _reset(endpoint: str) -> None:
+    import httpx
+
+    httpx.post(f"{endpoint}/moto-api/reset", trust_env=False).raise_for_status()
+
+
+@pytest.fixture
+def ec2(account: None) -> Any:
+    return boto3.client("ec2")
+
+
+@pytest.fixture
+def ssm(account: None) -> Any:
+    return boto3.client("ssm")
+
+
+@pytest.fixture
+def fake_packer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `packer` on the path that bakes in no time."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    script = folder / "packer"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).parent / "fake_packer.py"} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return script
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> Path:
+    path = tmp_path / "gpu.pkrvars.hcl"
+    path.write_text('source_ami = "ami-0123"\n')
+    return path
+
+
+@pytest.fixture
+def call(capfd: pytest.CaptureFixture[str]) -> Call:
+    """Runs a command of the wrapper; gives its exit code and what it said and complained of."""
+
+    def call(*arguments: str | Path) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = main([str(argument) for argument in arguments])
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    return call

@@ -1,0 +1,202 @@
+"""An operator's commands about machine images: what they say, what they change, and that they can be repeated."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from contract.manifest import RUNTIME_ABI, RuntimeManifest
+from local.runtime import locked_models
+from packer.packer_py_wrapper.images import images
+
+IMAGE_ID = f"/framebatch/runtime/{RUNTIME_ABI}/image-id"
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    path = tmp_path / "manifest.json"
+    path.write_text(_manifest().to_json())
+    return path
+
+
+@pytest.mark.usefixtures("fake_packer")
+def test_an_image_is_built_once_for_equal_content(call, ec2, variables):
+    """A bake costs minutes of a GPU machine; repeating the command must not."""
+    assert "no image has it yet" in call("plan", "--variables", variables)[1]
+
+    code, said, _ = call("build", "--variables", variables)
+    again = call("build", "--variables", variables)
+
+    (image,) = images(ec2)
+    assert code == 0
+    assert f"{image.id} is made of {image.content}\n" in said
+    assert again == (0, f"{image.id} is made of {image.content} already\n", "")
+    assert f"{image.content}: {image.id} has it" in call("plan", "--variables", variables)[1]
+
+
+@pytest.mark.usefixtures("fake_packer")
+def test_what_packer_says_is_passed_on_readably(call, ec2, variables):
+    """A person watches a bake for minutes."""
+    said = call("build", "--variables", variables)[1].splitlines()
+
+    assert said[:2] == ["==> amazon-ebs.framebatch: Prevalidating, then baking", "a plugin's own words"]
+
+
+@pytest.mark.usefixtures("fake_packer", "account")
+def test_a_failed_bake_gives_packers_reason(call, variables, monkeypatch):
+    """An exit code alone helps nobody."""
+    monkeypatch.setenv("FAKE_PACKER_FAULT", "Build 'x' errored: the driver is 535.1%!(PACKER_COMMA) too old")
+
+    code, _, complaint = call("build", "--variables", variables)
+
+    assert code == 1
+    assert complaint == ("packer could not build the image: Build 'x' errored: the driver is 535.1, too old\n")
+
+
+@pytest.mark.usefixtures("account")
+def test_a_missing_packer_is_one_sentence(call, variables, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    code, _, complaint = call("build", "--variables", variables)
+
+    assert code == 1
+    assert complaint.startswith("packer is not installed")
+
+
+def test_missing_credentials_are_one_sentence(call, account, variables, monkeypatch):
+    """boto3 says it with a traceback of forty lines."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+
+    code, _, complaint = call("plan", "--variables", variables)
+
+    assert (code, complaint) == (1, "AWS could not be asked: Unable to locate credentials\n")
+
+
+def test_a_change_of_variables_asks_for_another_image(call, ec2, variables, fake_packer):
+    """What the image starts from is part of what it is made of."""
+    call("build", "--variables", variables)
+    variables.write_text('source_ami = "ami-4567"\n')
+
+    assert "no image has it yet" in call("plan", "--variables", variables)[1]
+
+
+@pytest.mark.usefixtures("fake_packer")
+def test_publishing_twice_changes_nothing(call, ec2, ssm, variables, manifest):
+    """Other parts find image and manifest by the ABI they need."""
+    call("build", "--variables", variables)
+
+    first = call("publish", "--variables", variables, "--manifest", manifest)
+    second = call("publish", "--variables", variables, "--manifest", manifest)
+
+    (image,) = images(ec2)
+    assert first[0] == second[0] == 0
+    assert first[1].count("wrote") == 2
+    assert second[1].count("is up to date") == 2
+    assert ssm.get_parameter(Name=IMAGE_ID)["Parameter"]["Value"] == image.id
+    text = ssm.get_parameter(Name=f"/framebatch/runtime/{RUNTIME_ABI}/manifest")["Parameter"]["Value"]
+    assert RuntimeManifest.from_json(text) == _manifest()
+    assert "published" in call("status")[1]
+
+
+@pytest.mark.usefixtures("account")
+def test_nothing_can_be_published_that_was_not_built(call, variables, manifest):
+    code, _, complaint = call("publish", "--variables", variables, "--manifest", manifest)
+
+    assert code == 1
+    assert complaint.endswith("is available; build it first.\n")
+
+
+@pytest.mark.usefixtures("fake_packer")
+def test_the_manifest_of_another_abi_is_not_published(call, ec2, ssm, variables, manifest):
+    """It would send code to machines it cannot run on."""
+    call("build", "--variables", variables)
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"abi": RUNTIME_ABI + 1}))
+
+    code, _, complaint = call("publish", "--variables", variables, "--manifest", manifest)
+
+    assert code == 1
+    assert f"is of ABI {RUNTIME_ABI + 1}, and ami-" in complaint
+    assert ssm.describe_parameters()["Parameters"] == []
+
+
+@pytest.mark.usefixtures("fake_packer")
+def test_a_dry_run_changes_nothing(call, ec2, ssm, variables, manifest):
+    assert "would build" in call("build", "--variables", variables, "--dry-run")[1]
+    assert images(ec2) == []
+
+    call("build", "--variables", variables)
+    assert "would write" in call("publish", "--variables", variables, "--manifest", manifest, "--dry-run")[1]
+    assert ssm.describe_parameters()["Parameters"] == []
+
+    _build_others(call, variables, 2)
+    assert "would remove" in call("prune", "--keep", "1", "--dry-run")[1]
+    assert len(images(ec2)) == 3
+
+
+@pytest.mark.usefixtures("fake_packer")
+def test_pruning_keeps_the_newest_and_the_published(call, ec2, variables, manifest):
+    """Snapshots cost money each month; the image that jobs start from must never go."""
+    call("build", "--variables", variables)
+    call("publish", "--variables", variables, "--manifest", manifest)
+    (published,) = images(ec2)
+    _build_others(call, variables, 3)
+    newest = images(ec2)[0]
+
+    assert call("prune", "--keep", "1")[0] == 0
+
+    left = images(ec2)
+    assert {image.id for image in left} == {published.id, newest.id}
+    assert _snapshots(ec2) == {snapshot for image in left for snapshot in image.snapshots}
+    assert call("prune", "--keep", "1") == (0, "", "")
+
+
+@pytest.mark.usefixtures("fake_packer")
+def test_pruning_finishes_what_an_interrupted_one_left(call, ec2, variables):
+    """Killed between image and snapshot, it leaves a snapshot that nobody would look for."""
+    call("build", "--variables", variables)
+    (image,) = images(ec2)
+    ec2.deregister_image(ImageId=image.id)
+    assert set(image.snapshots) <= _snapshots(ec2)
+
+    call("prune")
+
+    assert not set(image.snapshots) & _snapshots(ec2)
+
+
+@pytest.mark.usefixtures("fake_packer")
+def test_a_published_image_that_is_gone_is_told(call, ec2, variables, manifest):
+    """The next job would wait for a machine that cannot start."""
+    call("build", "--variables", variables)
+    call("publish", "--variables", variables, "--manifest", manifest)
+    (image,) = images(ec2)
+    ec2.deregister_image(ImageId=image.id)
+
+    code, _, complaint = call("status")
+
+    assert (code, complaint) == (1, f"Published, but not there: {image.id}.\n")
+
+
+def _manifest() -> RuntimeManifest:
+    return RuntimeManifest(
+        abi=RUNTIME_ABI,
+        python="3.11.7",
+        torch=None,
+        cuda=None,
+        driver_floor=None,
+        engines=("ncnn", "openvino"),
+        models=locked_models(),
+    )
+
+
+def _build_others(call, variables: Path, count: int) -> None:
+    for number in range(count):
+        variables.write_text(f'source_ami = "ami-000{number}"\n')
+        assert call("build", "--variables", variables)[0] == 0
+
+
+def _snapshots(ec2) -> set[str]:
+    """Those of ours; moto brings many of its own."""
+    filters = [{"Name": "tag-key", "Values": ["framebatch:content"]}]
+    found = ec2.describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]
+    return {snapshot["SnapshotId"] for snapshot in found}
