@@ -7,6 +7,7 @@ CI=true, where .ci/run installs them, they fail instead.
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,26 +37,20 @@ class Machine:
         return self.runtime / "bin" / "python"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.integration)
-            item.add_marker(pytest.mark.xdist_group("images"))
-
-
 @pytest.fixture(scope="session")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
+def podman() -> Iterator[Podman]:
     missing = [name for name in ("podman", "runc", "mmdebstrap") if shutil.which(name) is None]
     if missing:
         reason = f"no container can be run without {', '.join(missing)}"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    podman = Podman(folder=tmp_path_factory.mktemp("podman"))
-    podman.prepare()
-    yield podman
-    podman.call("rm", "--all", "--force", check=False)
-    podman.call("rmi", "--all", "--force", check=False)
+    with tempfile.TemporaryDirectory(prefix="podman-") as folder:  # podman refuses a path as long as pytest's
+        podman = Podman(folder=Path(folder))
+        podman.prepare()
+        yield podman
+        podman.call("rm", "--all", "--force", check=False)
+        podman.call("rmi", "--all", "--force", check=False)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,9 @@ from tests.images.conftest import Machine, build
 from tests.images.podman import Podman
 from tools import batch_image
 
+# One worker, so that everything is made once.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images")]
+
 JOB = job_definition(image="", environment={}, secrets={}, vcpus=1, memory_mib=2048, gpus=0, timeout_seconds=60)[
     "containerProperties"
 ]

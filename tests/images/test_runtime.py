@@ -13,6 +13,9 @@ from packer.runtime.errors import BakeFailed
 from packer.runtime.placing import check_models, place_models
 from tests.images.conftest import ROOT, Machine
 
+# One worker, so that everything is made once.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images")]
+
 LOCKED = json.loads((ROOT / "models" / "models.lock.json").read_text())["models"]
 
 
