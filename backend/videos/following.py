@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 
-from backend.videos.job_events import Close, Ignore, JobEvent, Known, Stop, verdict
+from backend.videos.job_events import Close, Ignore, JobEvent, Known, Record, Stop, verdict
 from backend.videos.models import Analysis, AnalysisEvent, OwedCall
 from backend.videos.owed_calls import owe
 from contract.errors import FAILURES, ErrorCode
@@ -38,6 +38,8 @@ def follow_job(*, event: JobEvent) -> None:
                 owe(OwedCall.Kind.TERMINATE_JOB, event.parent_id)
             case Close(code=code):
                 _close(analysis, event, code)
+            case Record():
+                Analysis.objects.filter(pk=analysis.pk).update(**_batch_columns(event))
             case _:
                 _note(analysis, event)
 

@@ -124,11 +124,17 @@ class Stop:
     """The job is on its way or at work for an analysis that was cancelled."""
 
 
-def verdict(event: JobEvent, known: Known) -> Ignore | Note | Close | Stop:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """The job has ended after its analysis: what Batch says of it is kept, and nothing else changes."""
+
+
+def verdict(event: JobEvent, known: Known) -> Ignore | Note | Close | Stop | Record:
     if known.status == AnalysisStatus.CANCELLED and event.state not in _ENDED:
         return Stop()
     if known.status in TERMINAL:
-        return Ignore(why="the analysis is over")
+        ended = event.state in _ENDED and event.job_id == known.batch_job_id != ""
+        return Record() if ended and known.batch_state not in _ENDED else Ignore(why="the analysis is over")
     # SQS or the Lambda may deliver twice, and then two jobs share an analysis. The one that holds the claim
     # decides its fate; before there is a claim, the one that was heard of first.
     followed = known.claim_job_id or known.batch_job_id or event.job_id

@@ -13,6 +13,7 @@ from backend.videos.job_events import (
     JobEventInvalid,
     Known,
     Note,
+    Record,
     Stop,
     failure_of,
     verdict,
@@ -211,10 +212,10 @@ RUNNING = {"status": AnalysisStatus.RUNNING, "claim_job_id": "job-1", "batch_job
         ),
         pytest.param(RUNNING, event("SUCCEEDED"), Close(code=ErrorCode.JOB_LOST), id="done without a result"),
         pytest.param(
-            {**RUNNING, "status": AnalysisStatus.SUCCEEDED}, event("SUCCEEDED"), Ignore, id="done with a result"
+            {**RUNNING, "status": AnalysisStatus.SUCCEEDED}, event("SUCCEEDED"), Record, id="done with a result"
         ),
         pytest.param(
-            {**RUNNING, "status": AnalysisStatus.FAILED}, event("FAILED"), Ignore, id="failed and said so"
+            {**RUNNING, "status": AnalysisStatus.FAILED}, event("FAILED"), Record, id="failed and said so"
         ),
         pytest.param({"status": AnalysisStatus.CANCELLED}, event("RUNNING"), Stop, id="cancelled meanwhile"),
         pytest.param({"status": AnalysisStatus.CANCELLED}, event("SUCCEEDED"), Ignore, id="cancelled and over"),
@@ -233,3 +234,12 @@ def test_events_of_aws_may_hold_more_than_we_read():
     document = json.loads(job_event(ANALYSIS, "RUNNING"))
     document["detail"]["newField"] = {"anything": [1]}
     assert JobEvent.from_json(json.dumps(document)) is not None
+
+
+def test_the_end_of_a_job_is_kept_once_its_analysis_is_over():
+    """Otherwise Batch's state would be RUNNING for ever beside a result."""
+    over = {"status": AnalysisStatus.SUCCEEDED, "claim_job_id": "job-1", "batch_job_id": "job-1"}
+    assert verdict(event("SUCCEEDED"), known(**over, batch_state="RUNNING")) == Record()
+    assert isinstance(verdict(event("SUCCEEDED"), known(**over, batch_state="SUCCEEDED")), Ignore)
+    assert isinstance(verdict(event("RUNNING"), known(**over, batch_state="STARTING")), Ignore)
+    assert isinstance(verdict(event("FAILED", job_id="job-2"), known(**over, batch_state="RUNNING")), Ignore)
