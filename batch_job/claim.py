@@ -125,8 +125,8 @@ class Claim:
     def alone(self, connection: psycopg.Connection, repeated: bool) -> Token:
         """Inside a transaction: of the jobs of an array, only this one holds the claim from now on.
 
-        Its token, to become the claim's once the transaction is committed. Raises ClaimLost where another one was
-        first, and for a single job whose claim is gone.
+        Its token, to become the claim's once the transaction is committed; whoever writes with it in the same
+        transaction finds out whether it still holds. Raises ClaimLost where another job of the array was first.
         """
         alone = replace(self.token, together=False)
         if not self.token.together or (repeated and self._stands_as(connection, AnalysisStatus.RUNNING, alone)):

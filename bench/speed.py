@@ -1,8 +1,9 @@
 """Speed, against what a user would pick instead: ultralytics' own `predict(stream=True)` on the same frames.
 
 Every round measures every contender once, each in a process of its own, so that a busy machine troubles all of
-them; the ratios are of the medians. Start-up (imports, compiling the network) counts for nobody. Ours is the whole
-job into PostgreSQL, without its fetch and its thumbnails.
+them; the ratios are of the medians. Of the others the first ten frames do not count, and with them what happens
+once (loading, compiling). Ours is the whole job into PostgreSQL without its thumbnails: it also pays for its fetch
+and for loading the network, the more so the fewer frames there are.
 """
 
 import statistics

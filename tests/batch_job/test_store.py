@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
@@ -391,3 +392,57 @@ def test_lost_answers_change_nothing(database_url: str, analysis_id: UUID) -> No
     assert row["status"] == "succeeded"
     assert row["events"] == [("running", "job"), ("succeeded", "job")]
     assert len(result_rows(database_url, analysis_id)["detections"]) == 6
+
+
+# --- the jobs of an array, over a lost connection ---
+
+
+class Repeating(Database):
+    """Does every piece of work twice: the first time is `kept`, its answer lost, or rolled back."""
+
+    kept = True
+
+    def transact(self, work: Any) -> Any:
+        def lost(connection: psycopg.Connection, repeated: bool) -> Any:
+            work(connection, repeated)
+            raise Forgotten
+
+        if self.kept:
+            super().transact(work)
+        else:
+            with pytest.raises(Forgotten):
+                super().transact(lost)
+        return super().transact(lambda connection, _: work(connection, True))
+
+
+class Forgotten(Exception):
+    """Rolls a transaction back."""
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["its answer is lost", "it is rolled back"])
+def test_who_takes_an_array_alone_has_it_however_often_that_is_tried(
+    database_url: str, database: Database, analysis_id: UUID, kept: bool
+) -> None:
+    """Otherwise others' chunks would be gone, and nobody left who may write."""
+
+    def member(index: int, on: Database) -> tuple[Claim, Store]:
+        token = Token(analysis_id=analysis_id, job_id=f"array:{index}", attempt=1, together=True)
+        claim = Claim(on, token)
+        claim.take()
+        return claim, Store(on, claim)
+
+    _, other = member(1, database)
+    assert other.made_from("one video")
+    assert other.write_chunk(CHUNKS[1], frames_total=4) == 1
+    repeating = Repeating(database_url, patience_seconds=5)
+    repeating.kept = kept
+    claim, alone = member(0, repeating)
+    assert not alone.made_from("another video")
+    assert not claim.token.together
+    assert alone.stored_chunks() == set()
+    assert alone.write_chunk(CHUNKS[0], frames_total=4) == 1
+    with pytest.raises(ClaimLost):
+        other.write_chunk(CHUNKS[1], frames_total=4)
+    row = analysis_row(database_url, analysis_id)
+    assert (row["claim_job_id"], row["frames_done"], row["inputs"]) == ("array:0", 2, "another video")
+    repeating.close()
