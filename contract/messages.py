@@ -12,6 +12,8 @@ from contract.plans import Plan
 VERSION = 1
 MAX_BYTES = 8192  # what one environment variable of a Batch job may safely hold
 
+LEAST_TIMEOUT_SECONDS = 60  # AWS Batch takes no less
+
 
 class MessageInvalid(ValueError):
     """The document is not an analysis request this version understands."""
@@ -24,6 +26,7 @@ class AnalysisRequest:
     model: str  # name in the runtime manifest
     plan: Plan = Plan.FREE
     video_seconds: float | None = None  # the video's length, where it is known
+    timeout_seconds: int | None = None  # of one attempt, by the quote; None leaves it to the job definition
     options: AnalysisOptions = field(default_factory=AnalysisOptions)
     version: int = VERSION
 
@@ -37,6 +40,7 @@ class AnalysisRequest:
                 "model": self.model,
                 "plan": self.plan.value,
                 "video_seconds": self.video_seconds,
+                "timeout_seconds": self.timeout_seconds,
                 "options": self.options.to_dict(),
             },
             sort_keys=True,
@@ -66,6 +70,7 @@ class AnalysisRequest:
                 model=_text(document, "model"),
                 plan=Plan(document.get("plan", Plan.FREE)),
                 video_seconds=_seconds(document.get("video_seconds")),
+                timeout_seconds=_timeout(document.get("timeout_seconds")),
                 options=AnalysisOptions.from_dict(options),
             )
         except OptionsInvalid as exc:
@@ -80,6 +85,14 @@ def _seconds(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise MessageInvalid("video_seconds is not a number of seconds")
     return float(value)
+
+
+def _timeout(value: object) -> int | None:
+    if value is None or (
+        isinstance(value, int) and not isinstance(value, bool) and value >= LEAST_TIMEOUT_SECONDS
+    ):
+        return value
+    raise MessageInvalid(f"timeout_seconds is not a whole number of at least {LEAST_TIMEOUT_SECONDS}")
 
 
 def _text(document: dict[str, Any], name: str) -> str:

@@ -1,10 +1,12 @@
-"""Plans, and what each one means to the fair-share queue."""
+"""Plans: what each one means to the fair-share queue, and what it allows."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Plan(StrEnum):
+    """The dearest first."""
+
     ENTERPRISE = "enterprise"
     STUDIO = "studio"
     PRO = "pro"
@@ -31,4 +33,38 @@ SHARES: dict[Plan, Share] = {
     Plan.PRO: Share(identifier="pro", weight_factor=0.25, scheduling_priority=3000),
     Plan.STARTER: Share(identifier="starter", weight_factor=0.5, scheduling_priority=2000),
     Plan.FREE: Share(identifier="free", weight_factor=1.0, scheduling_priority=1000),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """The most that a user of a plan may ask for."""
+
+    video_seconds: int  # length of one video
+    file_bytes: int  # size of one upload
+    concurrent_analyses: int  # not over: queued, waiting for a machine, or running
+    monthly_credits: int  # a credit is a second of the reference machine: docs/plans.md
+
+
+_MINUTE, _HOUR, _GIB = 60, 3600, 1024**3
+
+LIMITS: dict[Plan, Limits] = {
+    Plan.ENTERPRISE: Limits(
+        video_seconds=24 * _HOUR,
+        file_bytes=500 * _GIB,
+        concurrent_analyses=1000,
+        monthly_credits=500 * _HOUR,
+    ),
+    Plan.STUDIO: Limits(
+        video_seconds=12 * _HOUR, file_bytes=100 * _GIB, concurrent_analyses=64, monthly_credits=50 * _HOUR
+    ),
+    Plan.PRO: Limits(
+        video_seconds=4 * _HOUR, file_bytes=20 * _GIB, concurrent_analyses=16, monthly_credits=10 * _HOUR
+    ),
+    Plan.STARTER: Limits(
+        video_seconds=_HOUR, file_bytes=5 * _GIB, concurrent_analyses=4, monthly_credits=2 * _HOUR
+    ),
+    Plan.FREE: Limits(
+        video_seconds=10 * _MINUTE, file_bytes=_GIB, concurrent_analyses=2, monthly_credits=10 * _MINUTE
+    ),
 }

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from contract.plans import Plan
 from local import aws
 from local.errors import ServiceFailed
 from local.runtime import REPOSITORY
@@ -60,7 +61,9 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
 
 
 def _create_api_key(environment: Mapping[str, str], password: str) -> str:
-    arguments = ("create_api_key", "--user", USER, "--create-user", "--password-env", "DEMO_PASSWORD")
+    # One's own machine has no reason to ration what it does for one.
+    new = ("--create-user", "--plan", Plan.ENTERPRISE.value, "--password-env", "DEMO_PASSWORD")
+    arguments = ("create_api_key", "--user", USER, *new)
     return _manage({**environment, "DEMO_PASSWORD": password}, *arguments).strip()
 
 

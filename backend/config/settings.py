@@ -22,6 +22,7 @@ CSRF_TRUSTED_ORIGINS = list(environment.csrf_trusted_origins)
 INSTALLED_APPS = [
     "backend.accounts",
     "backend.videos",
+    "backend.plans",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

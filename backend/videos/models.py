@@ -13,10 +13,11 @@ from django.db.models.functions import Now
 from backend.videos.fields import RealField
 from contract import keys
 from contract.plans import Plan
-from contract.statuses import AnalysisStatus
+from contract.statuses import TERMINAL, AnalysisStatus
 
 # Strings, so that migrations stay frozen when the contract's enums grow.
 ANALYSIS_STATUSES = [status.value for status in AnalysisStatus]
+ACTIVE_STATUSES = [status.value for status in AnalysisStatus if status not in TERMINAL]
 
 
 class UploadStatus(models.TextChoices):
@@ -107,7 +108,15 @@ class Analysis(models.Model):
 
     class Meta:
         verbose_name_plural = "analyses"
-        indexes = [models.Index(fields=["owner", "-created_at", "-id"], name="videos_analysis_newest")]
+        indexes = [
+            models.Index(fields=["owner", "-created_at", "-id"], name="videos_analysis_newest"),
+            # Counted at every request.
+            models.Index(
+                fields=["owner"],
+                name="videos_analysis_active",
+                condition=models.Q(status__in=ACTIVE_STATUSES),
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(status__in=ANALYSIS_STATUSES), name="videos_analysis_status"

@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from backend.accounts.models import User
 from backend.gateways.s3 import PresignedUpload
+from backend.plans.limits import hold_account, require_free_place, require_size
 from backend.videos.catalogue import catalogue
 from backend.videos.errors import (
     AnalysisNotRetryable,
@@ -42,7 +43,8 @@ class StartedUpload:
 
 
 def start_upload(*, owner: User, filename: str, size_bytes: int, content_type: str) -> StartedUpload:
-    """A video row, and the URL its file must be sent to. Raises StorageUnavailable."""
+    """A video row, and the URL its file must be sent to. Raises FileTooLarge, StorageUnavailable."""
+    require_size(owner, size_bytes)
     video = Video(owner=owner, filename=filename, size_bytes=size_bytes, content_type=content_type)
     upload = media_bucket().presigned_upload(
         key=video.key, size_bytes=size_bytes, content_type=content_type, seconds=settings.UPLOAD_URL_SECONDS
@@ -93,8 +95,8 @@ def request_analysis(
 ) -> RequestedAnalysis:
     """The analysis and the message that is owed for it, committed together or not at all.
 
-    Raises RequestInvalid, VideoNotFound, VideoNotUploaded, IdempotencyKeyInvalid, IdempotencyKeyReused; nothing is
-    queued then.
+    Raises RequestInvalid, VideoNotFound, VideoNotUploaded, TooManyAnalyses, IdempotencyKeyInvalid,
+    IdempotencyKeyReused; nothing is queued then.
     """
     asked = {"video": str(video_id), "model": model, "options": options}
     once = OneRequest.of(owner=owner, key=idempotency_key, asked=asked)
@@ -158,6 +160,8 @@ def _queued(
     with transaction.atomic():
         if once is not None and (earlier := once.take(analysis)) is not analysis:
             return RequestedAnalysis(analysis=earlier, replayed=True)
+        hold_account(owner)
+        require_free_place(owner)
         analysis.save(force_insert=True)
         AnalysisEvent.objects.create(analysis=analysis, status=AnalysisStatus.QUEUED.value, source="backend")
         OutboxMessage.objects.create(analysis=analysis, body=message)

@@ -23,12 +23,13 @@ def static_files_found_when_asked_for() -> None:
 
 @pytest.fixture
 def owner(db: None) -> User:
-    return User.objects.create(username="owner")
+    """Of the largest plan: what the smaller ones refuse has tests of its own."""
+    return User.objects.create(username="owner", plan="enterprise")
 
 
 @pytest.fixture
 def stranger(db: None) -> User:
-    return User.objects.create(username="stranger")
+    return User.objects.create(username="stranger", plan="enterprise")
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """The rules that hold the contract together."""
 
 import contextlib
+import dataclasses
 import json
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -13,7 +15,7 @@ from contract.errors import FAILURES, ErrorCode
 from contract.jobs import RETRY_STRATEGY, SCRATCH_FOLDER, job_definition
 from contract.manifest import ManifestInvalid, ModelEntry, ModelFormat, RuntimeManifest, RuntimeMismatch
 from contract.options import AnalysisOptions, OptionsInvalid
-from contract.plans import SHARES, Plan
+from contract.plans import LIMITS, SHARES, Plan
 from contract.statuses import TERMINAL, TRANSITIONS, AnalysisStatus, may_become
 
 MANIFEST = RuntimeManifest(
@@ -115,6 +117,14 @@ def test_a_dearer_plan_has_the_larger_share_and_the_higher_priority():
     )
     assert all(0.0001 <= share.weight_factor <= 999.9999 for share in shares)
     assert all(0 <= share.scheduling_priority <= 9999 for share in shares)
+
+
+def test_a_dearer_plan_allows_more_of_everything():
+    """Otherwise a sentence that recommends the next plan would be wrong."""
+    dearest_first = [dataclasses.astuple(LIMITS[plan]) for plan in Plan]
+
+    for dearer, cheaper in pairwise(dearest_first):
+        assert all(more > less for more, less in zip(dearer, cheaper, strict=True))
 
 
 def test_all_faulty_options_are_named_at_once():

@@ -29,6 +29,7 @@ requests = st.builds(
     model=st.text(min_size=1, max_size=40),
     plan=st.sampled_from(Plan),
     video_seconds=st.none() | st.floats(0, 1e6),
+    timeout_seconds=st.none() | st.integers(60, 10**6),
     options=options,
 )
 
@@ -80,6 +81,8 @@ def test_missing_optional_fields_take_their_defaults():
         pytest.param(document(model=...), "model", id="no model"),
         pytest.param(document(plan="gold"), "gold", id="an unknown plan"),
         pytest.param(document(plan=[]), "Plan", id="a plan that is a list"),
+        pytest.param(document(timeout_seconds=59), "timeout_seconds", id="a timeout that AWS Batch refuses"),
+        pytest.param(document(timeout_seconds=1e3), "timeout_seconds", id="a timeout that is no whole number"),
         pytest.param(document(options=[]), "options", id="options that are a list"),
         pytest.param(document(options={"confidence": 10**1000}), "confidence", id="a number beyond floats"),
         pytest.param(document(options={"confidence": float("nan")}), "confidence", id="not a number"),

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from backend.accounts import services
 from backend.accounts.models import User
+from contract.plans import Plan
 
 
 class Command(BaseCommand):
@@ -18,6 +19,9 @@ class Command(BaseCommand):
         parser.add_argument("--user", required=True, help="user name")
         parser.add_argument("--name", default="command line", help="what the key is for")
         parser.add_argument("--create-user", action="store_true", help="make the user if there is none")
+        parser.add_argument(
+            "--plan", choices=[plan.value for plan in Plan], default=Plan.FREE.value, help="of the new user"
+        )
         parser.add_argument(
             "--password-env",
             metavar="VAR",
@@ -30,13 +34,13 @@ class Command(BaseCommand):
             if user is None:
                 if not options["create_user"]:
                     raise CommandError(f"There is no user {options['user']!r}; --create-user makes one.")
-                user = _new_user(options["user"], options["password_env"])
+                user = _new_user(options["user"], options["plan"], options["password_env"])
             made = services.create_api_key(user=user, name=options["name"])
         self.stdout.write(made.key)
 
 
-def _new_user(name: str, password_variable: str | None) -> User:
-    user = User(username=name)
+def _new_user(name: str, plan: str, password_variable: str | None) -> User:
+    user = User(username=name, plan=plan)
     password = None
     if password_variable:
         password = os.environ.get(password_variable)

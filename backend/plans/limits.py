@@ -1,0 +1,45 @@
+"""Holds users to the limits of their plans (`contract.plans.LIMITS`)."""
+
+from backend.accounts.models import User
+from backend.plans.errors import FileTooLarge, TooManyAnalyses, VideoTooLong
+from backend.plans.wording import another_plan, length, size
+from backend.videos.models import ACTIVE_STATUSES, Analysis
+from contract.plans import LIMITS, Plan
+
+
+def require_size(owner: User, size_bytes: int) -> None:
+    """Raises FileTooLarge."""
+    most = LIMITS[Plan(owner.plan)].file_bytes
+    if size_bytes > most:
+        more = another_plan(lambda limits: limits.file_bytes >= size_bytes, lambda limits: size(limits.file_bytes))
+        said = f"It has {size_bytes:,} bytes; your plan allows {size(most)}. Cut or compress it.{more}"
+        raise FileTooLarge({"size_bytes": [said]})
+
+
+def require_length(owner: User, seconds: float) -> None:
+    """Raises VideoTooLong."""
+    most = LIMITS[Plan(owner.plan)].video_seconds
+    if seconds > most:
+        more = another_plan(
+            lambda limits: limits.video_seconds >= seconds, lambda limits: length(limits.video_seconds)
+        )
+        said = f"It lasts {length(seconds)}; your plan allows {length(most)}. Cut it into parts.{more}"
+        raise VideoTooLong({"video": [said]})
+
+
+def hold_account(owner: User) -> None:
+    """Until the transaction ends, nobody else counts or spends what is this user's."""
+    # Not FOR UPDATE, for which every insert that names the user would have to wait.
+    User.objects.select_for_update(no_key=True).only("pk").get(pk=owner.pk)
+
+
+def require_free_place(owner: User) -> None:
+    """While the account is held and before the analysis is stored. Raises TooManyAnalyses."""
+    most = LIMITS[Plan(owner.plan)].concurrent_analyses
+    active = Analysis.objects.filter(owner=owner, status__in=ACTIVE_STATUSES).count()
+    if active >= most:
+        more = another_plan(
+            lambda limits: limits.concurrent_analyses > most, lambda limits: f"{limits.concurrent_analyses:,}"
+        )
+        said = f"{active:,} are queued or running; your plan allows {most:,}. Wait for one, or cancel one.{more}"
+        raise TooManyAnalyses({"analyses": [said]})
