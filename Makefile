@@ -12,7 +12,7 @@ PINS := constraints.txt pyproject.toml
 FOR_MODEL := $(if $(filter %.pt,$(wildcard $(MODEL))),.venv/.torch,.venv/.local)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test lint demo-model image bench bench-first-run bench-analyser bench-analyser-gpu lock clean
+.PHONY: help demo up down test lint openapi demo-model image bench bench-first-run bench-analyser bench-analyser-gpu lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ lint: .venv/.test ## Check style, types and import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+openapi: .venv/.local ## Write docs/openapi.yaml, the description of the API, from the code
+	@$(BIN)/python tools/openapi.py
 
 demo-model: .venv/.torch ## Train, export and measure the demo model again (minutes)
 	@$(PIP) --group train

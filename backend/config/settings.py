@@ -31,6 +31,8 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
 ]
 
 MIDDLEWARE = [
@@ -148,6 +150,16 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["backend.config.parsers.JSONParser"],
     "EXCEPTION_HANDLER": "backend.videos.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "backend.config.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Framebatch",
+    "DESCRIPTION": "Upload a video, get detections and tracks.",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.0",
+    "LICENSE": {"name": "AGPL-3.0-or-later", "identifier": "AGPL-3.0-or-later"},
+    "POSTPROCESSING_HOOKS": ["backend.config.openapi.add_problems"],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
 
 # Language and time

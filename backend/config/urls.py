@@ -4,7 +4,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from backend.accounts import apis as accounts_api
 from backend.accounts import pages as accounts_pages
-from backend.config import health
+from backend.config import api_docs, health
 from backend.videos import apis, export_apis, pages, result_apis
 
 API: list[URLPattern] = [
@@ -53,6 +53,8 @@ PAGES: list[URLPattern] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     *API,
     *PAGES,
+    path("api/schema", api_docs.schema, name="api-schema"),
+    path("api/docs", api_docs.swagger_ui, name="api-docs"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("admin/", admin.site.urls),

@@ -7,13 +7,15 @@ from typing import Any
 from django.conf import settings
 from django.http import Http404
 from django.urls import reverse
+from drf_spectacular.utils import OpenApiParameter, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from backend.config.openapi import Answer, documented, paging
 from backend.config.serializers import StrictSerializer
-from backend.videos import selectors, services
+from backend.videos import errors, examples, schemas, selectors, services
 from backend.videos.cancelling import cancel_analysis
 from backend.videos.catalogue import catalogue
 from backend.videos.deleting import delete_analysis
@@ -28,6 +30,30 @@ CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w.+-]+=[\w.+\", -]+)*", re.AS
 
 # How soon a client may ask again: at once is pointless, and a machine takes longer to come than a frame.
 POLL_SECONDS = {AnalysisStatus.QUEUED: 1, AnalysisStatus.SUBMITTED: 2, AnalysisStatus.RUNNING: 1}
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+    OpenApiParameter.HEADER,
+    description="A word of the client's own. The same request with the same key, within 24 hours, gets the "
+    "analysis that the first one made.",
+)
+ACCEPTED = Answer(
+    description="The analysis, which is queued.",
+    schema=schemas.Analysis,
+    example=examples.QUEUED,
+    headers={
+        "Location": "The path of the analysis.",
+        "Retry-After": "Seconds after which to look again.",
+        "Idempotency-Replayed": "`true` where an earlier request with this key had made it.",
+    },
+)
+POLLED = {"Retry-After": "Seconds after which to look again, unless it is over."}
+
+
+@extend_schema_field(schemas.Options)
+class OptionsField(serializers.DictField):
+    """Checked by the contract, which knows every option's limits."""
 
 
 class VideoList(APIView):
@@ -52,11 +78,43 @@ class VideoList(APIView):
                 raise serializers.ValidationError("It must be a media type such as video/mp4.")
             return content_type or UNKNOWN_TYPE
 
+    @documented(
+        "list_videos",
+        summary="List your videos",
+        tag="Videos",
+        parameters=paging(default=50, most=200),
+        answers={
+            200: Answer(
+                description="A page of videos.", schema=schemas.VideoPage, example=examples.page(examples.VIDEO)
+            )
+        },
+    )
     def get(self, request: Request) -> Response:
+        """Your videos, newest first."""
         page = NEWEST_FIRST.page(request, selectors.videos_of(request.user))
         return Response(page.document(video_document))
 
+    @documented(
+        "start_upload",
+        summary="Start an upload",
+        tag="Videos",
+        body=Input,
+        body_example=examples.START_UPLOAD,
+        answers={
+            201: Answer(
+                description="The video, and where to send its file.",
+                schema=schemas.StartedVideo,
+                example=examples.STARTED_VIDEO,
+                headers={"Location": "The path of the video."},
+            )
+        },
+    )
     def post(self, request: Request) -> Response:
+        """Makes a video and gives a presigned URL for its file.
+
+        Send the file there with the given method and headers, then finish the upload. The bytes go straight to the
+        storage, never through this API.
+        """
         started = services.start_upload(owner=request.user, **self.Input.read(request))
         upload = started.upload
         return Response(
@@ -75,7 +133,14 @@ class VideoList(APIView):
 
 
 class VideoDetail(APIView):
+    @documented(
+        "get_video",
+        summary="Look at a video",
+        tag="Videos",
+        answers={200: Answer(description="The video.", schema=schemas.Video, example=examples.VIDEO)},
+    )
     def get(self, request: Request, video_id: uuid.UUID) -> Response:
+        """One of your videos, with the state of its upload."""
         video = selectors.video_of(request.user, video_id)
         if video is None:
             raise Http404
@@ -83,7 +148,18 @@ class VideoDetail(APIView):
 
 
 class VideoFinish(APIView):
+    @documented(
+        "finish_upload",
+        summary="Finish an upload",
+        tag="Videos",
+        answers={200: Answer(description="The video.", schema=schemas.Video, example=examples.VIDEO)},
+        refusals=(errors.VideoNotFound, errors.UploadMissing, errors.UploadIncomplete),
+    )
     def post(self, request: Request, video_id: uuid.UUID) -> Response:
+        """Says that the file has been sent; its size is compared with the declared one.
+
+        Doing it twice is harmless.
+        """
         return Response(video_document(services.finish_upload(owner=request.user, video_id=video_id)))
 
 
@@ -91,15 +167,47 @@ class AnalysisList(APIView):
     class Input(StrictSerializer):
         video = serializers.UUIDField()
         model = serializers.CharField(max_length=200, default=None, allow_null=True)
-        options = serializers.DictField(default=dict)
+        options = OptionsField(default=dict)
 
+    @documented(
+        "list_analyses",
+        summary="List your analyses",
+        tag="Analyses",
+        parameters=(
+            OpenApiParameter("video", uuid.UUID, description="Only those of this video."),
+            *paging(default=50, most=200),
+        ),
+        answers={
+            200: Answer(
+                description="A page of analyses.",
+                schema=schemas.AnalysisPage,
+                example=examples.page(examples.RUNNING),
+            )
+        },
+    )
     def get(self, request: Request) -> Response:
+        """Your analyses, newest first."""
         analyses = selectors.analyses_of(request.user)
         if video := request.query_params.get("video"):
             analyses = analyses.filter(video_id=_uuid(video))
         return Response(NEWEST_FIRST.page(request, analyses).document(analysis_document))
 
+    @documented(
+        "request_analysis",
+        summary="Ask for an analysis",
+        tag="Analyses",
+        body=Input,
+        body_example=examples.REQUEST,
+        parameters=(IDEMPOTENCY_KEY,),
+        answers={202: ACCEPTED},
+        refusals=(errors.VideoNotFound, errors.VideoNotUploaded, errors.IdempotencyKeyReused),
+    )
     def post(self, request: Request) -> Response:
+        """Queues an analysis of an uploaded video.
+
+        The answer comes at once; look at the analysis for its progress. Without a model the first of the list of
+        models is taken.
+        """
         given = self.Input.read(request)
         requested = services.request_analysis(
             owner=request.user,
@@ -112,21 +220,69 @@ class AnalysisList(APIView):
 
 
 class AnalysisDetail(APIView):
+    @documented(
+        "get_analysis",
+        summary="Look at an analysis",
+        tag="Analyses",
+        answers={
+            200: Answer(
+                description="The analysis as it is now.",
+                schema=schemas.Analysis,
+                example=examples.RUNNING,
+                headers=POLLED,
+            )
+        },
+    )
     def get(self, request: Request, analysis_id: uuid.UUID) -> Response:
+        """Its status, progress, why it waits, and when it is over its summary or what went wrong."""
         return answer_of(_analysis(request, analysis_id))
 
+    @documented(
+        "delete_analysis",
+        summary="Delete an analysis",
+        tag="Analyses",
+        answers={204: Answer(description="It is gone.")},
+        refusals=(errors.AnalysisNotOver,),
+    )
     def delete(self, request: Request, analysis_id: uuid.UUID) -> Response:
+        """Removes an analysis that is over, with everything it found and every file it made. The video stays."""
         delete_analysis(analysis=_analysis(request, analysis_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class AnalysisCancel(APIView):
+    @documented(
+        "cancel_analysis",
+        summary="Cancel an analysis",
+        tag="Analyses",
+        answers={
+            200: Answer(
+                description="The analysis, cancelled.", schema=schemas.Analysis, example=examples.CANCELLED
+            )
+        },
+        refusals=(errors.AnalysisOver,),
+    )
     def post(self, request: Request, analysis_id: uuid.UUID) -> Response:
+        """Ends an analysis that is not over, also its job on the machines. Doing it twice is harmless."""
         return answer_of(cancel_analysis(analysis=_analysis(request, analysis_id)))
 
 
 class AnalysisRetry(APIView):
+    @documented(
+        "retry_analysis",
+        summary="Try an analysis again",
+        tag="Analyses",
+        parameters=(IDEMPOTENCY_KEY,),
+        answers={202: ACCEPTED},
+        refusals=(
+            errors.RequestInvalid,
+            errors.VideoNotFound,
+            errors.AnalysisNotRetryable,
+            errors.IdempotencyKeyReused,
+        ),
+    )
     def post(self, request: Request, analysis_id: uuid.UUID) -> Response:
+        """Makes a new analysis with the video, model and options of one that failed or was cancelled."""
         requested = services.retry_analysis(
             owner=request.user,
             analysis=_analysis(request, analysis_id),
@@ -136,7 +292,16 @@ class AnalysisRetry(APIView):
 
 
 class ModelList(APIView):
+    @documented(
+        "list_models",
+        summary="List the models",
+        tag="Models",
+        answers={
+            200: Answer(description="All models.", schema=schemas.ModelPage, example=examples.page(examples.MODEL))
+        },
+    )
     def get(self, request: Request) -> Response:
+        """The models that an analysis can be asked with; the first is the default."""
         models: list[dict[str, Any]] = [
             {
                 "name": model.name,

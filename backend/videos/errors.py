@@ -8,15 +8,15 @@ class RequestRefused(Exception):
 
     status = 400
     code = "invalid"
+    sentence = "The request cannot be carried out."
+
+    def __init_subclass__(cls) -> None:
+        """The first line of the docstring is what the user reads."""
+        cls.sentence = (cls.__doc__ or "").strip().splitlines()[0]
 
     def __init__(self, errors: Mapping[str, Sequence[str]] | None = None) -> None:
         super().__init__(self.sentence)
         self.errors = {field: list(sentences) for field, sentences in (errors or {}).items()}
-
-    @property
-    def sentence(self) -> str:
-        """The first line of the docstring is what the user reads."""
-        return (type(self).__doc__ or "").strip().splitlines()[0]
 
 
 class RequestInvalid(RequestRefused):

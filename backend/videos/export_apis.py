@@ -8,9 +8,12 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.http import Http404, StreamingHttpResponse
 from django.utils.http import content_disposition_header
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from backend.config.openapi import Answer, documented
 from backend.videos import exporting, selectors
 from backend.videos.errors import AnalysisNotSucceeded, ExportFormatUnknown, ExportUnavailable
 from contract.statuses import AnalysisStatus
@@ -18,7 +21,27 @@ from exports.formats import FORMATS
 
 
 class AnalysisExport(APIView):
+    @documented(
+        "export_analysis",
+        summary="Download the results as a file",
+        tag="Results",
+        parameters=(
+            OpenApiParameter(
+                "export_format", str, OpenApiParameter.PATH, enum=list(FORMATS), description="The format."
+            ),
+        ),
+        answers={
+            200: Answer(
+                description="The file, made while it is sent. One that breaks off has no proper end.",
+                schema=OpenApiTypes.BINARY,
+                media_types=[form.media_type.partition(";")[0] for form in FORMATS.values()],
+                headers={"Content-Disposition": "The file's name."},
+            )
+        },
+        refusals=(ExportFormatUnknown, AnalysisNotSucceeded, ExportUnavailable),
+    )
     def get(self, request: Request, analysis_id: uuid.UUID, export_format: str) -> StreamingHttpResponse:
+        """All detections of an analysis that has succeeded; docs/exports.md says what each format holds."""
         analysis = selectors.analysis_of(request.user, analysis_id)
         if analysis is None:
             raise Http404

@@ -43,7 +43,14 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
     """`errors` maps each faulty field to sentences; a nested field is written with dots."""
-    document = {
+    body = document(status, code=code, detail=detail, errors=errors)
+    return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers=dict(headers or {}))
+
+
+def document(
+    status: int, *, code: str, detail: str, errors: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, Any]:
+    return {
         "type": f"urn:framebatch:problem:{code.replace('_', '-')}",
         "title": code.replace("_", " ").capitalize(),
         "status": int(status),
@@ -51,7 +58,6 @@ def problem(
         "code": code,
         "errors": {field: list(sentences) for field, sentences in (errors or {}).items()},
     }
-    return JsonResponse(document, status=status, content_type=CONTENT_TYPE, headers=dict(headers or {}))
 
 
 def plain_problem(status: HTTPStatus) -> HttpResponse:

@@ -6,11 +6,13 @@ from typing import Any
 
 from django.conf import settings
 from django.http import Http404
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backend.videos import selectors
+from backend.config.openapi import Answer, documented, paging
+from backend.videos import examples, schemas, selectors
 from backend.videos.errors import RequestInvalid
 from backend.videos.models import Analysis, Detection, Second, Track
 from backend.videos.pagination import Keyset
@@ -22,6 +24,8 @@ DETECTIONS = Keyset(columns=("frame_index", "ordinal"), default_size=200, most=1
 TRACKS = Keyset(columns=("track_id",), default_size=200, most=1000)
 SECONDS = Keyset(columns=("second", "class_id"), default_size=200, most=1000)
 EVENTS = Keyset(columns=("id",), default_size=200, most=1000)
+PAGING = paging(default=200, most=1000)
+OF_CLASS = OpenApiParameter("class", str, description="Only those of the class with this name.")
 
 
 class Results(APIView):
@@ -37,8 +41,32 @@ class Results(APIView):
         raise NotImplementedError
 
 
+@documented(
+    "list_detections",
+    summary="List detections",
+    tag="Results",
+    parameters=(
+        OpenApiParameter(
+            "frame", {"type": "integer", "minimum": 0}, description="Only those of the frame with this index."
+        ),
+        OF_CLASS,
+        OpenApiParameter(
+            "track",
+            {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+            description="Only those of this track.",
+        ),
+        *PAGING,
+    ),
+    answers={
+        200: Answer(
+            description="A page of detections.",
+            schema=schemas.DetectionPage,
+            example=examples.page(examples.DETECTION),
+        )
+    },
+)
 class DetectionList(Results):
-    """Filters: `frame` (index), `class` (name), `track` (id).
+    """The boxes that were found, frame by frame; those that are there already while it runs.
 
     By the analysis' task a box has a `polygon` ([x, y] of each corner) or `keypoints` ([x, y, confidence] of
     each), or is the hull of an `obb` (centre x, centre y, width, height, angle).
@@ -71,8 +99,19 @@ class DetectionList(Results):
         return DETECTIONS.page(request, wanted).document(represent)
 
 
+@documented(
+    "list_tracks",
+    summary="List tracks",
+    tag="Results",
+    parameters=(OF_CLASS, *PAGING),
+    answers={
+        200: Answer(
+            description="A page of tracks.", schema=schemas.TrackPage, example=examples.page(examples.TRACK)
+        )
+    },
+)
 class TrackList(Results):
-    """Filter: `class` (name)."""
+    """The objects that were followed from frame to frame, each with its path."""
 
     def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
         tracks = selectors.tracks_of(analysis, class_id=_class_id(request, analysis))
@@ -95,8 +134,19 @@ class TrackList(Results):
         return TRACKS.page(request, tracks).document(represent)
 
 
+@documented(
+    "list_seconds",
+    summary="Count per second",
+    tag="Results",
+    parameters=(OF_CLASS, *PAGING),
+    answers={
+        200: Answer(
+            description="A page of seconds.", schema=schemas.SecondPage, example=examples.page(examples.SECOND)
+        )
+    },
+)
 class SecondList(Results):
-    """Filter: `class` (name). Written when the analysis finishes."""
+    """How many of each class were seen in each second of the video. Written when the analysis finishes."""
 
     def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
         seconds = selectors.seconds_of(analysis, class_id=_class_id(request, analysis))
@@ -114,18 +164,49 @@ class SecondList(Results):
         return SECONDS.page(request, seconds).document(represent)
 
 
+@documented(
+    "list_events",
+    summary="Read the history",
+    tag="Analyses",
+    parameters=PAGING,
+    answers={
+        200: Answer(
+            description="A page of events.", schema=schemas.EventPage, example=examples.page(examples.EVENT)
+        )
+    },
+)
 class EventList(Results):
+    """Every change of the analysis' status, oldest first."""
+
     def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
         return EVENTS.page(request, selectors.events_of(analysis)).document(event_document)
 
 
+@documented(
+    "list_thumbnails",
+    summary="List thumbnails",
+    tag="Results",
+    answers={
+        200: Answer(
+            description="All thumbnails.", schema=schemas.ThumbnailPage, example=examples.page(examples.THUMBNAIL)
+        )
+    },
+)
 class ThumbnailList(Results):
+    """Links to the annotated pictures, evenly spaced over the video."""
+
     def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
         return {"results": thumbnails_of(analysis), "next": None}
 
 
+@documented(
+    "get_media",
+    summary="Get the poster and the annotated video",
+    tag="Results",
+    answers={200: Answer(description="The links.", schema=schemas.Media, example=examples.MEDIA)},
+)
 class MediaDetail(Results):
-    """The poster and the annotated video; null where there is none."""
+    """Links to the poster and the annotated video; null where there is none."""
 
     def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
         return media_of(analysis)
