@@ -7,19 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from batch_job.annotated_video import with_boxes, write_mp4
-from batch_job.candidates import Candidates, Keep
 from batch_job.detector import Detector
 from batch_job.errors import VideoWithoutFrames
-from batch_job.letterbox import Letterbox, Shape
-from batch_job.pipeline import Item, Stage, Stopwatch
-from batch_job.tasks import detections_of
+from batch_job.pipeline import Item, Stopwatch
+from batch_job.stages import Model, results_of, track_ids
 from batch_job.thumbnails import annotated_jpeg, evenly_spaced, plain_jpeg, poster_frame
 from batch_job.tracker import Tracker
-from batch_job.values import Chunk, Detections, Frame, FrameResult, Image
+from batch_job.values import Chunk, Frame, FrameResult, Image
 from contract.keys import annotated_video_key, poster_key, thumbnail_key
 from contract.manifest import TRACKED_TASKS
 from contract.messages import AnalysisRequest
@@ -28,8 +23,6 @@ from contract.results import ClassCount, DecodeReport, Summary, Thumbnail
 from contract.statuses import Stage as Doing
 
 logger = logging.getLogger(__name__)
-
-_BUFFERED_RESULTS = 64  # frames without their pictures: boxes only
 
 
 class Source(Protocol):
@@ -77,24 +70,6 @@ class Pictures(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Model:
-    """What the story needs to know of a model."""
-
-    task: str  # one of contract.manifest.TASKS
-    classes: tuple[str, ...]  # index = class id
-    wanted: tuple[int, ...] | None  # class ids to keep; None keeps all
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Ready:
-    """A frame on its way through the network, without its picture."""
-
-    index: int
-    pts_us: int
-    letterbox: Letterbox
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Analysis:
     """Everything one analysis works with. `halt` is called often, and raises when the process shall stop."""
 
@@ -125,7 +100,7 @@ class Analysis:
         for chunk in self.results.chunks():
             self.halt()
             for result in chunk.frames:
-                _track(tracker, result.detections)
+                track_ids(tracker, result.detections)
             number, start = chunk.number + 1, chunk.end_frame
             after_us = None if chunk.damaged else chunk.frames[-1].pts_us
         if start:
@@ -157,40 +132,22 @@ class Analysis:
         of frames the user is told, None if it is unknown.
         """
         frames_stored, chunks_stored = 0, 0
-        with closing(self._results_of(frames, tracker)) as results:
+        stages = results_of(
+            frames,
+            options=self.request.options,
+            model=self.model,
+            detector=self.detector,
+            tracker=tracker,
+            watch=self.watch,
+            halt=self.halt,
+        )
+        with closing(stages) as results:
             for group in _grouped(results, self.chunk_frames):
                 with self.watch.timing("store"):
                     chunk = Chunk(number=number, frames=group, damaged=self.video.damaged())
                     chunks_stored = self.results.write_chunk(chunk, frames_total=total)
                 number, frames_stored = number + 1, frames_stored + len(group)
         return frames_stored, chunks_stored
-
-    def _results_of(self, frames: Iterator[Frame], tracker: Tracker | None) -> Stage[FrameResult]:
-        """The overlapping stages, each in a thread of its own; what comes out is in the order of the frames."""
-        options, detector, watch = self.request.options, self.detector, self.watch
-        pictures, light = detector.capacity, _BUFFERED_RESULTS
-        decoded = Stage("decode", frames, capacity=pictures, watch=watch)
-        ready = Stage("preprocess", self._prepared(decoded), capacity=pictures, watch=watch, upstream=decoded)
-        keep = Keep(confidence=options.confidence, classes=self.model.wanted)
-        candidates = detector.detect(ready, keep)
-        found = Stage("detect", candidates, capacity=light, watch=watch, upstream=ready)
-        boxes = Stage("postprocess", self._suppressed(found), capacity=light, watch=watch, upstream=found)
-        tracks = _tracked(boxes, tracker)
-        return Stage("track", tracks, capacity=light, watch=watch, upstream=boxes, halt=self.halt)
-
-    def _prepared(self, frames: Iterator[Frame]) -> Iterator[tuple[_Ready, Any]]:
-        letterboxes: dict[Shape, Letterbox] = {}
-        for frame in frames:
-            shape = frame.image.shape[0], frame.image.shape[1]
-            if shape not in letterboxes:
-                letterboxes[shape] = self.detector.letterbox_for(shape)
-            letterbox = letterboxes[shape]
-            ready = _Ready(index=frame.index, pts_us=frame.pts_us, letterbox=letterbox)
-            yield ready, self.detector.prepare(frame.image, letterbox)
-
-    def _suppressed(self, found: Iterator[tuple[_Ready, Candidates]]) -> Iterator[tuple[_Ready, Detections]]:
-        for ready, candidates in found:
-            yield ready, detections_of(self.model.task, candidates, ready.letterbox, iou=self.request.options.iou)
 
     def _thumbnails(self, frames: int) -> tuple[tuple[Thumbnail, ...], str | None]:
         """And the poster's key, unless its frame is not found again."""
@@ -244,17 +201,6 @@ class Analysis:
             thumbnails=thumbnails,
             poster=poster,
             annotated_video=annotated_video,
-        )
-
-
-def _track(tracker: Tracker | None, detections: Detections) -> NDArray[np.int32]:
-    return tracker.update(detections) if tracker is not None else np.zeros(len(detections), np.int32)
-
-
-def _tracked(boxes: Iterator[tuple[_Ready, Detections]], tracker: Tracker | None) -> Iterator[FrameResult]:
-    for ready, detections in boxes:
-        yield FrameResult(
-            index=ready.index, pts_us=ready.pts_us, detections=detections, track_id=_track(tracker, detections)
         )
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import cv2
 
-from batch_job.analysis import Analysis, Model, Pictures, Results
+from batch_job.analysis import Analysis, Pictures, Results
 from batch_job.arriving import ArrivingFile
 from batch_job.engines import detector_for
 from batch_job.models import TrustedModel
 from batch_job.pipeline import Stopwatch
+from batch_job.stages import Model
 from batch_job.video import Video
 from contract.messages import AnalysisRequest
 from contract.statuses import Stage

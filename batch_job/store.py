@@ -6,95 +6,14 @@ from itertools import pairwise
 
 import numpy as np
 import psycopg
-from psycopg import sql
 
-from batch_job.aggregates import IN_FRAME, ON_PATH, PLACES, WHOLE_SECOND
-from batch_job.claim import ENTER, HELD, Claim, Token, named
-from batch_job.copy_rows import COLUMNS, REAL, RealsLoader, binary_copy
+from batch_job import statements
+from batch_job.claim import ENTER, Claim, Token
+from batch_job.copy_rows import REAL, RealsLoader, binary_copy
 from batch_job.database import Database
 from batch_job.values import Chunk, Detections, FrameResult
-from contract import tables
 from contract.results import DecodeReport, Summary
 from contract.statuses import AnalysisStatus, Stage
-
-_PROGRESS = named(f"""
-    UPDATE {{analysis}}
-    SET frames_done = frames_done + %(frames)s,
-        frames_total = CASE WHEN %(total)s::bigint IS NOT NULL THEN greatest(%(total)s, %(end)s) END,
-        updated_at = now() {HELD} RETURNING id
-""")
-_FINISH = named(f"""
-    UPDATE {{analysis}}
-    SET status = %(succeeded)s, stage = '', frames_done = %(frames)s, frames_total = %(frames)s,
-        summary = %(summary)s, decode_report = %(report)s, stage_seconds = %(seconds)s,
-        error_code = '', error_message = '', error_retryable = NULL, finished_at = now(), updated_at = now()
-    {HELD} RETURNING id
-""")
-_CHUNK = named("""
-    INSERT INTO {chunk} (analysis_id, number, first_frame, pts_us, damaged, committed_at)
-    VALUES (%(id)s, %(number)s, %(first)s, %(pts_us)s, %(damaged)s, now())
-    ON CONFLICT (analysis_id, number) DO NOTHING RETURNING number
-""")
-_COPY = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
-    sql.Identifier(tables.DETECTION), sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-)
-_CHUNK_NUMBERED = named(
-    "SELECT first_frame, pts_us, damaged FROM {chunk} WHERE analysis_id = %(id)s AND number = %(number)s"
-)
-_INPUTS = named(f"UPDATE {{analysis}} SET inputs = coalesce(inputs, %(inputs)s) {HELD} RETURNING inputs")
-_ANEW = named(f"""
-    UPDATE {{analysis}}
-    SET inputs = coalesce(%(inputs)s, inputs), frames_done = 0, frames_total = NULL, updated_at = now()
-    {HELD} RETURNING id
-""")
-_STORED = named("SELECT count(*) FROM {chunk} WHERE analysis_id = %(id)s")
-_NUMBERS = named("SELECT number FROM {chunk} WHERE analysis_id = %(id)s")
-_CHUNK_WITH = named("""
-    SELECT first_frame, pts_us FROM {chunk} WHERE analysis_id = %(id)s AND first_frame <= %(index)s
-    ORDER BY first_frame DESC LIMIT 1
-""")
-_DETECTIONS = named("""
-    SELECT frame_index, class_id, track_id, confidence, x1, y1, x2, y2, shape FROM {detection}
-    WHERE analysis_id = %(id)s AND frame_index >= %(first)s AND frame_index < %(end)s ORDER BY frame_index, ordinal
-""")
-_TRACK_IDS = named("""
-    UPDATE {detection} AS found SET track_id = given.track_id
-    FROM unnest(%(frames)s::bigint[], %(ordinals)s::smallint[], %(tracks)s::integer[])
-        AS given (frame_index, ordinal, track_id)
-    WHERE found.analysis_id = %(id)s
-      AND found.frame_index = given.frame_index AND found.ordinal = given.ordinal
-""")
-_FORGET = (
-    named("DELETE FROM {chunk} WHERE analysis_id = %(id)s"),
-    named("DELETE FROM {detection} WHERE analysis_id = %(id)s"),
-)
-_COUNTS = named("""
-    SELECT class_id, count(*), count(DISTINCT track_id) FROM {detection} WHERE analysis_id = %(id)s
-    GROUP BY class_id ORDER BY class_id
-""")
-# The order inside the mean makes its rounding the same whatever order the rows lie in.
-_TRACKS = named(f"""
-    INSERT INTO {{track}} (analysis_id, track_id, class_id, first_frame, last_frame, first_pts_us, last_pts_us,
-                           detections, confidence, path)
-    SELECT %(id)s, track_id, min(class_id), min(frame_index), max(frame_index), min(pts_us), max(pts_us),
-           count(*), avg(confidence ORDER BY frame_index),
-           jsonb_agg(jsonb_build_array(pts_us, round(((x1::float8 + x2) / 2)::numeric, 2),
-                                       round(((y1::float8 + y2) / 2)::numeric, 2)) ORDER BY frame_index)
-               FILTER (WHERE {ON_PATH})
-    FROM (
-        SELECT *, {PLACES} FROM {{detection}} WHERE analysis_id = %(id)s AND track_id IS NOT NULL
-    ) AS placed
-    GROUP BY track_id
-""")
-_SECONDS = named(f"""
-    INSERT INTO {{second}} (analysis_id, second, class_id, detections, most, tracks)
-    SELECT %(id)s, second, class_id, count(*), max(in_frame), count(DISTINCT track_id)
-    FROM (
-        SELECT class_id, track_id, {WHOLE_SECOND} AS second, {IN_FRAME} AS in_frame
-        FROM {{detection}} WHERE analysis_id = %(id)s
-    ) AS counted
-    GROUP BY second, class_id
-""")
 
 
 class Store:
@@ -118,7 +37,7 @@ class Store:
         """
 
         def work(connection: psycopg.Connection, _: bool) -> bool:
-            return bool(self._claim.hold(connection, _INPUTS, {"inputs": inputs}) == inputs)
+            return bool(self._claim.hold(connection, statements.INPUTS, {"inputs": inputs}) == inputs)
 
         if self._database.transact(work):
             return True
@@ -153,11 +72,11 @@ class Store:
             }
             self._claim.hold(connection, ENTER, values)
             # No row: an earlier try was committed, and its answer lost.
-            if connection.execute(_CHUNK, values).fetchone() is not None:
-                with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+            if connection.execute(statements.CHUNK, values).fetchone() is not None:
+                with connection.cursor() as cursor, cursor.copy(statements.COPY) as copy:
                     copy.write(binary_copy(self._id, chunk.frames))
-                self._claim.hold(connection, _PROGRESS, values)
-            (stored,) = connection.execute(_STORED, {"id": self._id}).fetchone() or (0,)
+                self._claim.hold(connection, statements.PROGRESS, values)
+            (stored,) = connection.execute(statements.STORED, {"id": self._id}).fetchone() or (0,)
             return int(stored)
 
         return self._database.transact(work)
@@ -166,7 +85,7 @@ class Store:
         """The numbers of the chunks that are committed, by this job or by others of its array."""
 
         def work(connection: psycopg.Connection, _: bool) -> set[int]:
-            return {number for (number,) in connection.execute(_NUMBERS, {"id": self._id})}
+            return {number for (number,) in connection.execute(statements.NUMBERS, {"id": self._id})}
 
         return self._database.transact(work)
 
@@ -188,7 +107,7 @@ class Store:
 
         def work(connection: psycopg.Connection, _: bool) -> None:
             self._claim.hold(connection, ENTER, {"stage": Stage.FINISHING.value})
-            connection.execute(_TRACK_IDS, values)
+            connection.execute(statements.TRACK_IDS, values)
 
         self._database.transact(work)
 
@@ -197,8 +116,8 @@ class Store:
 
         def work(connection: psycopg.Connection, repeated: bool) -> Token:
             alone = self._claim.alone(connection, repeated)
-            self._claim.hold(connection, _ANEW, {"inputs": inputs}, token=alone)
-            for statement in _FORGET:
+            self._claim.hold(connection, statements.ANEW, {"inputs": inputs}, token=alone)
+            for statement in statements.FORGET:
                 connection.execute(statement, {"id": self._id})
             return alone
 
@@ -208,7 +127,7 @@ class Store:
         """Class id -> detections and tracks, over everything stored."""
 
         def work(connection: psycopg.Connection, _: bool) -> dict[int, tuple[int, int]]:
-            rows = connection.execute(_COUNTS, {"id": self._id}).fetchall()
+            rows = connection.execute(statements.COUNTS, {"id": self._id}).fetchall()
             return {class_id: (detections, tracks) for class_id, detections, tracks in rows}
 
         return self._database.transact(work)
@@ -217,7 +136,7 @@ class Store:
         """A stored frame. Raises LookupError where there is none."""
 
         def work(connection: psycopg.Connection, _: bool) -> FrameResult:
-            row = connection.execute(_CHUNK_WITH, {"id": self._id, "index": index}).fetchone()
+            row = connection.execute(statements.CHUNK_WITH, {"id": self._id, "index": index}).fetchone()
             if row is None or index >= row[0] + len(row[1]):
                 raise LookupError(f"frame {index} is not stored")
             return self._frames(connection, index, row[1][index - row[0] :][:1])[0]
@@ -237,9 +156,9 @@ class Store:
                 "report": json.dumps(report.to_dict()),
                 "seconds": json.dumps({name: round(value, 3) for name, value in seconds.items()}),
             }
-            self._claim.hold(connection, _FINISH, values)
-            connection.execute(_TRACKS, {"id": self._id})
-            connection.execute(_SECONDS, {"id": self._id})
+            self._claim.hold(connection, statements.FINISH, values)
+            connection.execute(statements.TRACKS, {"id": self._id})
+            connection.execute(statements.SECONDS, {"id": self._id})
             detail = {"frames": summary.frames, "detections": summary.detections, "tracks": summary.tracks}
             self._claim.append_event(connection, AnalysisStatus.SUCCEEDED, detail)
 
@@ -247,7 +166,7 @@ class Store:
 
     def _chunk(self, number: int) -> Chunk | None:
         def work(connection: psycopg.Connection, _: bool) -> Chunk | None:
-            row = connection.execute(_CHUNK_NUMBERED, {"id": self._id, "number": number}).fetchone()
+            row = connection.execute(statements.CHUNK_NUMBERED, {"id": self._id, "number": number}).fetchone()
             if row is None:
                 return None
             first, pts_us, damaged = row
@@ -259,7 +178,7 @@ class Store:
         values = {"id": self._id, "first": first, "end": first + len(pts_us)}
         with connection.cursor(binary=True) as cursor:
             cursor.adapters.register_loader(REAL.array_oid, RealsLoader)
-            rows = cursor.execute(_DETECTIONS, values).fetchall()
+            rows = cursor.execute(statements.DETECTIONS, values).fetchall()
         # Through float64, which holds float32 values and frame indices unchanged; None becomes nan, and that 0.
         table = np.array([row[:-1] for row in rows], np.float64).reshape(-1, 8)
         ends = np.searchsorted(table[:, 0], np.arange(first, first + len(pts_us)), side="right").tolist()

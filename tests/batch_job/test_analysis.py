@@ -5,9 +5,10 @@ from uuid import UUID
 
 import pytest
 
-from batch_job.analysis import Analysis, Model
+from batch_job.analysis import Analysis
 from batch_job.errors import ClaimLost, Interrupted, VideoWithoutFrames
 from batch_job.pipeline import Stopwatch
+from batch_job.stages import Model
 from batch_job.thumbnails import plain_jpeg
 from contract.messages import AnalysisRequest
 from contract.options import AnalysisOptions

@@ -7,8 +7,9 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_job.analysis import Analysis, Model
+from batch_job.analysis import Analysis
 from batch_job.pipeline import Stopwatch
+from batch_job.stages import Model
 from contract.jobs import REQUEST_VARIABLE
 from contract.messages import AnalysisRequest
 from contract.options import AnalysisOptions
