@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import sqlite3
 import sys
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from uuid import uuid4
 from batch_job.arguments import command_parser, flags_of, options_of
 from batch_job.draft import REPORT, would_lose
 from batch_job.engines import has_gpu, preference
-from batch_job.errors import AnalysisError, Interrupted, OutOfMemory
+from batch_job.errors import AnalysisError, Interrupted, named
 from batch_job.models import TrustedModel, read_manifest, trusted_model
 from batch_job.progress import Tell, progress_bar
 from batch_job.settings import ENGINES
@@ -52,8 +53,13 @@ def command(argv: Sequence[str]) -> int:
     except Interrupted:
         print(f"Stopped; nothing was written to {given.out}.", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except MemoryError:
-        return _failed(OutOfMemory().sentence)
+    except (MemoryError, OSError, sqlite3.Error) as exc:
+        error = named(exc)
+        if type(error) is not AnalysisError:
+            return _failed(error.sentence)
+        if isinstance(exc, OSError) and exc.filename:
+            return _failed(f"{exc.filename}: {exc.strerror}.")
+        raise
     except AnalysisError as exc:
         told = not exc.detail or exc.detail in exc.sentence
         return _failed(exc.sentence if told else f"{exc.sentence.rstrip('.')} ({exc.detail}).")

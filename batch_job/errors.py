@@ -1,8 +1,12 @@
 """Why an analysis can end early. An error's docstring is its message; the detail after it is for operators."""
 
+import errno
+import sqlite3
 from typing import ClassVar
 
 from contract.errors import FAILURES, ErrorCode
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class AnalysisError(Exception):
@@ -68,13 +72,13 @@ class VideoMissing(AnalysisError):
 
 
 class VideoUnreadable(AnalysisError):
-    """The uploaded file cannot be decoded as video."""
+    """The file cannot be decoded as video."""
 
     code = ErrorCode.VIDEO_UNREADABLE
 
 
 class VideoEmpty(AnalysisError):
-    """The uploaded file has no bytes."""
+    """The file has no bytes."""
 
     code = ErrorCode.VIDEO_EMPTY
 
@@ -89,6 +93,12 @@ class OutOfMemory(AnalysisError):
     """Memory ran out."""
 
     code = ErrorCode.OUT_OF_MEMORY
+
+
+class OutOfSpace(AnalysisError):
+    """The disk is full."""
+
+    code = ErrorCode.OUT_OF_SPACE
 
 
 class StorageUnavailable(AnalysisError):
@@ -107,6 +117,23 @@ class Interrupted(AnalysisError):
     """The process was asked to stop."""
 
     code = ErrorCode.INTERRUPTED
+
+
+def named(error: BaseException) -> AnalysisError:
+    """What an error that is none of ours comes to for the user, with itself as the cause."""
+    known: AnalysisError
+    if isinstance(error, MemoryError):
+        known = OutOfMemory()
+    elif (isinstance(error, OSError) and error.errno in _FULL) or _sqlite_full(error):
+        known = OutOfSpace()
+    else:
+        known = AnalysisError(type(error).__name__)
+    known.__cause__ = error
+    return known
+
+
+def _sqlite_full(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.Error) and error.sqlite_errorcode == sqlite3.SQLITE_FULL
 
 
 class ClaimLost(Exception):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from batch_job import logs
 from batch_job.engines import has_gpu, preference
-from batch_job.errors import AnalysisError, ClaimLost, Interrupted, OutOfMemory, RuntimeMismatch, SettingsInvalid
+from batch_job.errors import AnalysisError, ClaimLost, Interrupted, RuntimeMismatch, SettingsInvalid, named
 from batch_job.models import TrustedModel, read_manifest, trusted_model
 from batch_job.settings import Identity, Settings
 from batch_job.stopping import StopSignal
@@ -51,10 +51,8 @@ def main(environ: Mapping[str, str]) -> int:
             logger.info("nothing to do", extra={"state": str(exc)})
         except AnalysisError as error:
             return _failed(error, claim)
-        except MemoryError as exc:
-            return _failed(_caused(OutOfMemory(), exc), claim)
         except Exception as exc:  # noqa: BLE001 - whatever it is, the user must hear of it
-            return _failed(_caused(AnalysisError(type(exc).__name__), exc), claim)
+            return _failed(named(exc), claim)
         return EXIT_DONE
 
 
@@ -164,8 +162,3 @@ def _unheard(environ: Mapping[str, str]) -> int:
     except SettingsInvalid as exc:
         logger.error("analysis failed", extra={"code": exc.code.value, "error": str(exc)})
     return EXIT_GIVE_UP
-
-
-def _caused(error: AnalysisError, cause: BaseException) -> AnalysisError:
-    error.__cause__ = cause
-    return error

@@ -70,7 +70,10 @@ def _class_ids(model: ModelEntry, names: Sequence[str] | None) -> tuple[int, ...
         return None
     unknown = sorted(set(names) - set(model.classes))
     if unknown:
-        raise OptionUnsuitable(f"model {model.name} does not know the classes {', '.join(unknown)}")
+        known = ", ".join(model.classes)
+        raise OptionUnsuitable(
+            f"model {model.name} does not know the classes {', '.join(unknown)}; it knows {known}"
+        )
     return tuple(index for index, name in enumerate(model.classes) if name in names)
 
 

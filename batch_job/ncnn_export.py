@@ -58,5 +58,5 @@ def export(weights: Path, folder: Path) -> Path | None:
     return folder / f"{weights.stem}.ncnn.param"
 
 
-if __name__ == "__main__":
-    export(Path(sys.argv[1]), Path(sys.argv[2]))
+if __name__ == "__main__" and export(Path(sys.argv[1]), Path(sys.argv[2])) is None:
+    print("nothing to export: ncnn's format is for detectors with anchors", file=sys.stderr)

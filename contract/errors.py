@@ -15,6 +15,7 @@ class ErrorCode(StrEnum):
     VIDEO_EMPTY = "video_empty"
     VIDEO_WITHOUT_FRAMES = "video_without_frames"
     OUT_OF_MEMORY = "out_of_memory"
+    OUT_OF_SPACE = "out_of_space"
     STORAGE_UNAVAILABLE = "storage_unavailable"
     DATABASE_UNAVAILABLE = "database_unavailable"
     INTERRUPTED = "interrupted"
@@ -38,27 +39,28 @@ FAILURES: dict[ErrorCode, Failure] = {
         retryable=False, sentence="An option of this analysis does not fit the chosen model."
     ),
     ErrorCode.RUNTIME_MISMATCH: Failure(
-        retryable=False, sentence="The analysis software does not fit the machine it was started on; we are on it."
+        retryable=False, sentence="The analysis software does not fit the machine it was started on."
     ),
     ErrorCode.SETTINGS_INVALID: Failure(
-        retryable=False, sentence="The analysis was started with faulty settings; we are on it."
+        retryable=False, sentence="The analysis was started with faulty settings."
     ),
     ErrorCode.MODEL_UNKNOWN: Failure(retryable=False, sentence="The chosen model is not installed."),
     ErrorCode.MODEL_UNTRUSTED: Failure(
         retryable=False, sentence="The chosen model's files are missing or are not the ones that were approved."
     ),
     ErrorCode.VIDEO_MISSING: Failure(
-        retryable=False, sentence="The uploaded file is no longer in storage; please upload it again."
+        retryable=False, sentence="The video is no longer in storage; please upload it again."
     ),
-    ErrorCode.VIDEO_UNREADABLE: Failure(
-        retryable=False, sentence="The uploaded file is not a video that can be decoded."
-    ),
-    ErrorCode.VIDEO_EMPTY: Failure(retryable=False, sentence="The uploaded file is empty."),
+    ErrorCode.VIDEO_UNREADABLE: Failure(retryable=False, sentence="The file is not a video that can be decoded."),
+    ErrorCode.VIDEO_EMPTY: Failure(retryable=False, sentence="The file is empty."),
     ErrorCode.VIDEO_WITHOUT_FRAMES: Failure(
-        retryable=False, sentence="The uploaded file has a video header but no frame in it can be decoded."
+        retryable=False, sentence="The file has a video header but no frame in it can be decoded."
     ),
     ErrorCode.OUT_OF_MEMORY: Failure(
         retryable=True, sentence="The machine ran out of memory while it analysed this video."
+    ),
+    ErrorCode.OUT_OF_SPACE: Failure(
+        retryable=True, sentence="The machine had too little room on its disk for this video."
     ),
     ErrorCode.STORAGE_UNAVAILABLE: Failure(
         retryable=True, sentence="The video storage could not be reached for too long."

@@ -294,7 +294,9 @@ def test_a_file_that_is_no_video_gets_the_sentence_users_get(
             ["MARCH", "--model", "EXPORT", "--out", "MARCH"], "is not a folder", id="a file for a folder"
         ),
         pytest.param(
-            ["MARCH", "--model", "EXPORT", "--class", "pink", "--out", "OUT"], "does not know", id="unknown class"
+            ["MARCH", "--model", "EXPORT", "--class", "pink", "--out", "OUT"],
+            "does not know the classes pink; it knows red, green, blue",
+            id="unknown class",
         ),
         pytest.param(
             ["MARCH", "--model", "EXPORT", "--engine", "torch", "--out", "OUT"], "found ['openvino']", id="engine"

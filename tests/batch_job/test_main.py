@@ -1,6 +1,7 @@
 """The whole job: real PostgreSQL, real HTTP, real video, and a network that needs no training."""
 
 import dataclasses
+import errno
 import json
 import signal
 import subprocess
@@ -306,14 +307,31 @@ def test_an_unexpected_fault_is_told_and_logged_with_its_cause(
 
 
 @pytest.mark.parametrize(
-    ("place", "error"),
+    ("place", "error", "code"),
     [
-        pytest.param("batch_job.letterbox.Letterbox.place", MemoryError(), id="ours"),
-        pytest.param("batch_job.container.av.open", av.error.MemoryError(12, "no memory"), id="FFmpeg's"),
+        pytest.param("batch_job.letterbox.Letterbox.place", MemoryError(), "out_of_memory", id="our memory"),
+        pytest.param(
+            "batch_job.container.av.open",
+            av.error.MemoryError(errno.ENOMEM, "no memory"),
+            "out_of_memory",
+            id="FFmpeg's memory",
+        ),
+        pytest.param(
+            "batch_job.arriving.ArrivingFile.add",
+            OSError(errno.ENOSPC, "No space left on device"),
+            "out_of_space",
+            id="the disk, while the video comes",
+        ),
     ],
 )
-def test_memory_that_ran_out_is_worth_another_attempt(
-    bench: Bench, march: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: Exception
+def test_a_lack_of_memory_or_room_is_worth_another_attempt(
+    bench: Bench,
+    march: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: str,
+    error: Exception,
+    code: str,
 ) -> None:
     """FFmpeg tells it like any damage, but the next machine may have more."""
 
@@ -324,6 +342,7 @@ def test_memory_that_ran_out_is_worth_another_attempt(
     request = bench.add_analysis(bench.upload(march))
     assert run_here(bench, request) == EXIT_TRY_AGAIN
     assert bench.analysis(request)["status"] == "running"
+    assert f'"code": "{code}"' in capsys.readouterr().err
 
 
 def test_without_an_identity_the_exit_code_tells(capsys: pytest.CaptureFixture[str]) -> None:
