@@ -12,7 +12,7 @@ PINS := constraints.txt pyproject.toml
 FOR_MODEL := $(if $(filter %.pt,$(wildcard $(MODEL))),.venv/.torch,.venv/.local)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test lint openapi demo-model image bench bench-first-run bench-analyser bench-analyser-gpu lock clean
+.PHONY: help demo up down test lint openapi demo-model image bench bench-first-run bench-analyser bench-analyser-gpu costs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-analyser: .venv/.test ## Measure speed, storing, memory and kills of the a
 
 bench-analyser-gpu: .venv/.torch ## Measure the analyser on a GPU (needs one, and the same two folders)
 	@$(BIN)/python -m bench.analyser_gpu
+
+costs: ## Work out what a month costs, into docs/costs.md (`python -m costs --help` for your own numbers)
+	@$(PYTHON) -m costs --page docs/costs.md
 
 lock: .venv/.python ## Pin the newest versions that pyproject.toml allows, for developers and for what is shipped
 	@$(BIN)/python tools/lock.py

@@ -1,0 +1,138 @@
+"""What the two example environments of Terraform cost in a month, whatever runs, and what each video adds."""
+
+from dataclasses import dataclass
+
+from contract.prices import Prices
+from costs.designs import Habits, split
+from costs.inputs import HOURS, Machine, Purchase, Workload
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Environment:
+    """How much of each service an environment keeps, day and night."""
+
+    name: str
+    database: str  # the service in the price file
+    database_zones: int
+    database_gib: float
+    api_tasks: int
+    worker_tasks: int
+    task_vcpus: float
+    task_gb: float
+    public_addresses: int
+    interface_endpoints: int  # each counted once for every zone
+    secrets: int
+    alarms: int
+    dashboards: int
+
+
+ENVIRONMENTS = (
+    Environment(
+        name="minimal",
+        database="rds_db_t4g_micro_hour",
+        database_zones=1,
+        database_gib=20,
+        api_tasks=1,
+        worker_tasks=1,
+        task_vcpus=0.25,
+        task_gb=0.5,
+        public_addresses=4,
+        interface_endpoints=0,
+        secrets=2,
+        alarms=12,
+        dashboards=1,
+    ),
+    Environment(
+        name="production",
+        database="rds_db_m7g_large_hour",
+        database_zones=2,
+        database_gib=100,
+        api_tasks=2,
+        worker_tasks=2,
+        task_vcpus=0.5,
+        task_gb=1,
+        public_addresses=2,
+        interface_endpoints=18,
+        secrets=2,
+        alarms=16,
+        dashboards=1,
+    ),
+)
+
+# Assumptions about what passes through, small beside the rest.
+IMAGES_GB = 1.0  # in the registry
+QUEUES, POLL_SECONDS = 3, 20  # that the worker and Lambda ask, and how long one question lasts
+LAMBDA_SECONDS, LAMBDA_GB = 1.0, 0.25  # for one video
+REQUESTS_PER_VIDEO = 20  # to S3 and SQS each
+LOG_MB_PER_VIDEO, LOG_GB_FIXED = 0.1, 1.0
+RESULT_MB_PER_VIDEO = 5.0  # thumbnails, poster, and what is sent to browsers
+BYTES_PER_DETECTION = 180.0  # in PostgreSQL, with its index and its share of a chunk; tests/costs measures it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """US dollars in a month; `fixed` if no video changes it."""
+
+    what: str
+    dollars: float
+    fixed: bool
+
+
+def bill(
+    prices: Prices, environment: Environment, work: Workload, machine: Machine, habits: Habits, purchase: Purchase
+) -> tuple[Line, ...]:
+    """Each line is one row of the vendor's bill, roughly; their sum is the month."""
+    return (*_fixed(prices, environment), *_by_video(prices, environment, work, machine, habits, purchase))
+
+
+def _fixed(prices: Prices, environment: Environment) -> tuple[Line, ...]:
+    tasks = environment.api_tasks + environment.worker_tasks
+    task = environment.task_vcpus * prices.of("fargate_vcpu_hour") + environment.task_gb * prices.of(
+        "fargate_gb_hour"
+    )
+    database = HOURS * prices.of(environment.database) + environment.database_gib * prices.of("rds_gp3_gib_month")
+    watching = environment.alarms * prices.of("alarm_month") + environment.dashboards * prices.of(
+        "dashboard_month"
+    )
+    polling = QUEUES * HOURS * 3600 / POLL_SECONDS * prices.of("sqs_request")
+    logs = LOG_GB_FIXED * (prices.of("logs_gb") + prices.of("logs_gb_month"))
+    amounts = {
+        "database": environment.database_zones * database,
+        "API and worker (Fargate)": tasks * HOURS * task,
+        "load balancer": HOURS * (prices.of("alb_hour") + prices.of("alb_lcu_hour")),
+        "public addresses": environment.public_addresses * HOURS * prices.of("public_ipv4_hour"),
+        "endpoints": environment.interface_endpoints * HOURS * prices.of("endpoint_hour"),
+        "alarms, dashboard, logs": watching + logs,
+        "secrets, images, asking queues": environment.secrets * prices.of("secret_month")
+        + IMAGES_GB * prices.of("ecr_gb_month")
+        + polling,
+    }
+    return tuple(Line(what=what, dollars=dollars, fixed=True) for what, dollars in amounts.items())
+
+
+def _by_video(
+    prices: Prices, environment: Environment, work: Workload, machine: Machine, habits: Habits, purchase: Purchase
+) -> tuple[Line, ...]:
+    gpu = split(prices, work, machine, habits, purchase)
+    megabytes = work.video_minutes * work.megabytes_per_minute + RESULT_MB_PER_VIDEO
+    kept = work.videos_per_day * work.kept_days
+    detections = work.video_minutes * 60 * work.frames_per_second * work.detections_per_frame
+    rows_gib = kept * detections * BYTES_PER_DETECTION / GIB
+    # What the database was given anyway costs nothing more.
+    more_gib = max(0.0, rows_gib - environment.database_gib)
+    call = REQUESTS_PER_VIDEO * (prices.of("s3_put") + prices.of("sqs_request"))
+    call += prices.of("lambda_request") + LAMBDA_SECONDS * LAMBDA_GB * prices.of("lambda_gb_second")
+    logs = LOG_MB_PER_VIDEO / 1000 * (prices.of("logs_gb") + prices.of("logs_gb_month"))
+    sent = RESULT_MB_PER_VIDEO / 1000 * prices.of("internet_gb")
+    amounts = {
+        "GPU machines": gpu.machines,
+        "machine images": gpu.images,
+        "videos in S3": kept * megabytes / 1000 * prices.of("s3_gb_month"),
+        "results in the database": environment.database_zones * more_gib * prices.of("rds_gp3_gib_month"),
+        "requests, logs, results sent": work.videos * (call + logs + sent),
+    }
+    return tuple(
+        Line(what=what, dollars=dollars, fixed=what == "machine images") for what, dollars in amounts.items()
+    )
