@@ -5,7 +5,8 @@ For a new endpoint:
 1. Put `documented` on each method of the view, or on the view where it has one method only. The docstring of what
    it stands on becomes the description; write it for the API's users.
 2. `body` is the view's input serializer with an example, `answers` what comes back where nothing is wrong. Shapes
-   of answers are serializers in `schemas.py` of the app, each with an example in `examples.py`.
+   of answers are serializers in `schemas.py` of the app, each with an example in `examples.py`. `query` is the
+   StrictQuery that reads the parameters of the URL; `parameters` are headers.
 3. `refusals` are the RequestRefused classes that this endpoint can raise. What any endpoint may answer (401, 403,
    406, 500, 503), and what follows from an id in its path (404), from query parameters (400) and from a body (400,
    413, 415), is added by itself.
@@ -25,6 +26,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiReque
 from rest_framework import serializers
 
 from backend.config import problem_codes
+from backend.config.serializers import StrictQuery
 from backend.videos.errors import RequestRefused
 from backend.videos.problems import CONTENT_TYPE, document
 
@@ -52,6 +54,7 @@ class Endpoint:
     answers: Mapping[int, Answer]
     body: type[serializers.Serializer] | None = None
     body_example: Any = None
+    query: type[StrictQuery] | None = None
     parameters: tuple[OpenApiParameter, ...] = ()
     refusals: tuple[type[RequestRefused], ...] = ()
 
@@ -65,15 +68,6 @@ def documented(operation_id: str, **said: Any) -> Callable[[_Documented], _Docum
         return view
 
     return decorate
-
-
-def paging(*, default: int, most: int) -> tuple[OpenApiParameter, ...]:
-    """The query parameters of a list that comes page by page."""
-    size = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
-    return (
-        OpenApiParameter("cursor", str, description="Where the page begins: take the link `next` as it is given."),
-        OpenApiParameter("page_size", size, description="How many rows a page has at most."),
-    )
 
 
 def page_of(row: type[serializers.Serializer]) -> type[serializers.Serializer]:
@@ -112,13 +106,14 @@ class AutoSchema(SpectacularAutoSchema):
     def get_tags(self) -> list[str]:
         return [self.endpoint.tag]
 
-    def get_override_parameters(self) -> list[OpenApiParameter]:
+    def get_override_parameters(self) -> list[Any]:
         headers = [
             OpenApiParameter(name, str, OpenApiParameter.HEADER, description=says, response=[status])
             for status, answer in self.endpoint.answers.items()
             for name, says in answer.headers.items()
         ]
-        return [*self.endpoint.parameters, *headers]
+        query = [self.endpoint.query] if self.endpoint.query and self.endpoint.query().fields else []
+        return [*query, *self.endpoint.parameters, *headers]
 
     def get_request_serializer(self) -> Any:
         endpoint = self.endpoint
@@ -151,7 +146,7 @@ class AutoSchema(SpectacularAutoSchema):
         endpoint = self.endpoint
         codes = problem_codes.of_any_endpoint(
             with_id="{" in self.path,
-            with_query=any(parameter.location == OpenApiParameter.QUERY for parameter in endpoint.parameters),
+            with_query=endpoint.query is not None,
             with_body=endpoint.body is not None,
         )
         for refusal in endpoint.refusals:

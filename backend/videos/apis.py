@@ -13,18 +13,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backend.config.openapi import Answer, documented, paging
+from backend.config.openapi import Answer, documented
 from backend.config.serializers import StrictSerializer
 from backend.videos import errors, examples, schemas, selectors, services
 from backend.videos.cancelling import cancel_analysis
 from backend.videos.catalogue import catalogue
 from backend.videos.deleting import delete_analysis
+from backend.videos.filters import analyses_where, videos_where
 from backend.videos.models import Analysis
-from backend.videos.pagination import Keyset
+from backend.videos.queries import AnalysisQuery, VideoQuery
 from backend.videos.representations import analysis_document, is_over, video_document
 from contract.statuses import AnalysisStatus
 
-NEWEST_FIRST = Keyset(columns=selectors.NEWEST, default_size=50, most=200)
 UNKNOWN_TYPE = "application/octet-stream"
 CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w.+-]+=[\w.+\", -]+)*", re.ASCII)
 
@@ -82,7 +82,7 @@ class VideoList(APIView):
         "list_videos",
         summary="List your videos",
         tag="Videos",
-        parameters=paging(default=50, most=200),
+        query=VideoQuery,
         answers={
             200: Answer(
                 description="A page of videos.", schema=schemas.VideoPage, example=examples.page(examples.VIDEO)
@@ -90,8 +90,10 @@ class VideoList(APIView):
         },
     )
     def get(self, request: Request) -> Response:
-        """Your videos, newest first."""
-        page = NEWEST_FIRST.page(request, selectors.videos_of(request.user))
+        """Your videos, by default the newest first."""
+        query = VideoQuery.read(request)
+        videos = videos_where(selectors.videos_of(request.user), query)
+        page = VideoQuery.ORDERS[query["order"]].page(request, videos, query)
         return Response(page.document(video_document))
 
     @documented(
@@ -173,10 +175,7 @@ class AnalysisList(APIView):
         "list_analyses",
         summary="List your analyses",
         tag="Analyses",
-        parameters=(
-            OpenApiParameter("video", uuid.UUID, description="Only those of this video."),
-            *paging(default=50, most=200),
-        ),
+        query=AnalysisQuery,
         answers={
             200: Answer(
                 description="A page of analyses.",
@@ -186,11 +185,11 @@ class AnalysisList(APIView):
         },
     )
     def get(self, request: Request) -> Response:
-        """Your analyses, newest first."""
-        analyses = selectors.analyses_of(request.user)
-        if video := request.query_params.get("video"):
-            analyses = analyses.filter(video_id=_uuid(video))
-        return Response(NEWEST_FIRST.page(request, analyses).document(analysis_document))
+        """Your analyses, by default the newest first."""
+        query = AnalysisQuery.read(request)
+        analyses = analyses_where(selectors.analyses_of(request.user), query)
+        page = AnalysisQuery.ORDERS[query["order"]].page(request, analyses, query)
+        return Response(page.document(analysis_document))
 
     @documented(
         "request_analysis",
@@ -335,10 +334,3 @@ def _analysis(request: Request, analysis_id: uuid.UUID) -> Analysis:
     if analysis is None:
         raise Http404
     return analysis
-
-
-def _uuid(text: str) -> uuid.UUID:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        raise serializers.ValidationError({"video": ["It must be the id of a video."]}) from None

@@ -110,11 +110,17 @@ class Analysis(models.Model):
         verbose_name_plural = "analyses"
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"], name="videos_analysis_newest"),
-            # Counted at every request.
+            # For an owner who asks for what is under way, and counted at every request.
             models.Index(
-                fields=["owner"],
+                fields=["owner", "-created_at", "-id"],
                 name="videos_analysis_active",
                 condition=models.Q(status__in=ACTIVE_STATUSES),
+            ),
+            # For how long analyses have lately waited.
+            models.Index(
+                fields=["plan", "-started_at"],
+                name="videos_analysis_started",
+                condition=models.Q(started_at__isnull=False),
             ),
         ]
         constraints = [

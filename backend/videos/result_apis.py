@@ -6,38 +6,39 @@ from typing import Any
 
 from django.conf import settings
 from django.http import Http404
-from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backend.config.openapi import Answer, documented, paging
+from backend.config.openapi import Answer, documented
+from backend.config.serializers import StrictQuery
 from backend.videos import examples, schemas, selectors
-from backend.videos.errors import RequestInvalid
+from backend.videos.filters import detections_where, seconds_where, tracks_where
 from backend.videos.models import Analysis, Detection, Second, Track
 from backend.videos.pagination import Keyset
+from backend.videos.queries import DetectionQuery, EventQuery, SecondQuery, TrackQuery
 from backend.videos.representations import event_document
 from backend.videos.wiring import media_bucket
 from exports.json_lines import geometry
 
-DETECTIONS = Keyset(columns=("frame_index", "ordinal"), default_size=200, most=1000)
-TRACKS = Keyset(columns=("track_id",), default_size=200, most=1000)
-SECONDS = Keyset(columns=("second", "class_id"), default_size=200, most=1000)
-EVENTS = Keyset(columns=("id",), default_size=200, most=1000)
-PAGING = paging(default=200, most=1000)
-OF_CLASS = OpenApiParameter("class", str, description="Only those of the class with this name.")
+DETECTIONS = Keyset(columns=("frame_index", "ordinal"))
+TRACKS = Keyset(columns=("track_id",))
+SECONDS = Keyset(columns=("second", "class_id"))
+EVENTS = Keyset(columns=("id",))
 
 
 class Results(APIView):
-    """`of` answers for an analysis of the user who asks; a foreign one is 404."""
+    """`of` answers for an analysis of the user who asks and a valid `Query`; a foreign one is 404."""
+
+    Query: type[StrictQuery] = StrictQuery
 
     def get(self, request: Request, analysis_id: uuid.UUID) -> Response:
         analysis = selectors.analysis_of(request.user, analysis_id)
         if analysis is None:
             raise Http404
-        return Response(self.of(analysis, request))
+        return Response(self.of(analysis, request, self.Query.read(request)))
 
-    def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
+    def of(self, analysis: Analysis, request: Request, query: dict[str, Any]) -> dict[str, Any]:
         raise NotImplementedError
 
 
@@ -45,18 +46,7 @@ class Results(APIView):
     "list_detections",
     summary="List detections",
     tag="Results",
-    parameters=(
-        OpenApiParameter(
-            "frame", {"type": "integer", "minimum": 0}, description="Only those of the frame with this index."
-        ),
-        OF_CLASS,
-        OpenApiParameter(
-            "track",
-            {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
-            description="Only those of this track.",
-        ),
-        *PAGING,
-    ),
+    query=DetectionQuery,
     answers={
         200: Answer(
             description="A page of detections.",
@@ -72,13 +62,10 @@ class DetectionList(Results):
     each), or is the hull of an `obb` (centre x, centre y, width, height, angle).
     """
 
-    def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
-        wanted = selectors.detections_of(
-            analysis,
-            frame_index=_number(request, "frame", most=2**63 - 1),
-            class_id=_class_id(request, analysis),
-            track_id=_number(request, "track", most=2**31 - 1),
-        )
+    Query = DetectionQuery
+
+    def of(self, analysis: Analysis, request: Request, query: dict[str, Any]) -> dict[str, Any]:
+        wanted = detections_where(analysis, query)
 
         def represent(box: Detection) -> dict[str, Any]:
             return {
@@ -96,14 +83,14 @@ class DetectionList(Results):
                 **geometry(analysis.task, box.shape),
             }
 
-        return DETECTIONS.page(request, wanted).document(represent)
+        return DETECTIONS.page(request, wanted, query).document(represent)
 
 
 @documented(
     "list_tracks",
     summary="List tracks",
     tag="Results",
-    parameters=(OF_CLASS, *PAGING),
+    query=TrackQuery,
     answers={
         200: Answer(
             description="A page of tracks.", schema=schemas.TrackPage, example=examples.page(examples.TRACK)
@@ -113,8 +100,10 @@ class DetectionList(Results):
 class TrackList(Results):
     """The objects that were followed from frame to frame, each with its path."""
 
-    def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
-        tracks = selectors.tracks_of(analysis, class_id=_class_id(request, analysis))
+    Query = TrackQuery
+
+    def of(self, analysis: Analysis, request: Request, query: dict[str, Any]) -> dict[str, Any]:
+        tracks = tracks_where(analysis, query)
 
         def represent(track: Track) -> dict[str, Any]:
             return {
@@ -131,14 +120,14 @@ class TrackList(Results):
                 "path": track.path,
             }
 
-        return TRACKS.page(request, tracks).document(represent)
+        return TRACKS.page(request, tracks, query).document(represent)
 
 
 @documented(
     "list_seconds",
     summary="Count per second",
     tag="Results",
-    parameters=(OF_CLASS, *PAGING),
+    query=SecondQuery,
     answers={
         200: Answer(
             description="A page of seconds.", schema=schemas.SecondPage, example=examples.page(examples.SECOND)
@@ -148,8 +137,10 @@ class TrackList(Results):
 class SecondList(Results):
     """How many of each class were seen in each second of the video. Written when the analysis finishes."""
 
-    def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
-        seconds = selectors.seconds_of(analysis, class_id=_class_id(request, analysis))
+    Query = SecondQuery
+
+    def of(self, analysis: Analysis, request: Request, query: dict[str, Any]) -> dict[str, Any]:
+        seconds = seconds_where(analysis, query)
 
         def represent(second: Second) -> dict[str, Any]:
             return {
@@ -161,14 +152,14 @@ class SecondList(Results):
                 "tracks": second.tracks,
             }
 
-        return SECONDS.page(request, seconds).document(represent)
+        return SECONDS.page(request, seconds, query).document(represent)
 
 
 @documented(
     "list_events",
     summary="Read the history",
     tag="Analyses",
-    parameters=PAGING,
+    query=EventQuery,
     answers={
         200: Answer(
             description="A page of events.", schema=schemas.EventPage, example=examples.page(examples.EVENT)
@@ -178,14 +169,17 @@ class SecondList(Results):
 class EventList(Results):
     """Every change of the analysis' status, oldest first."""
 
-    def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
-        return EVENTS.page(request, selectors.events_of(analysis)).document(event_document)
+    Query = EventQuery
+
+    def of(self, analysis: Analysis, request: Request, query: dict[str, Any]) -> dict[str, Any]:
+        return EVENTS.page(request, selectors.events_of(analysis), query).document(event_document)
 
 
 @documented(
     "list_thumbnails",
     summary="List thumbnails",
     tag="Results",
+    query=StrictQuery,
     answers={
         200: Answer(
             description="All thumbnails.", schema=schemas.ThumbnailPage, example=examples.page(examples.THUMBNAIL)
@@ -195,7 +189,7 @@ class EventList(Results):
 class ThumbnailList(Results):
     """Links to the annotated pictures, evenly spaced over the video."""
 
-    def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
+    def of(self, analysis: Analysis, request: Request, query: dict[str, Any]) -> dict[str, Any]:
         return {"results": thumbnails_of(analysis), "next": None}
 
 
@@ -203,12 +197,13 @@ class ThumbnailList(Results):
     "get_media",
     summary="Get the poster and the annotated video",
     tag="Results",
+    query=StrictQuery,
     answers={200: Answer(description="The links.", schema=schemas.Media, example=examples.MEDIA)},
 )
 class MediaDetail(Results):
     """Links to the poster and the annotated video; null where there is none."""
 
-    def of(self, analysis: Analysis, request: Request) -> dict[str, Any]:
+    def of(self, analysis: Analysis, request: Request, query: dict[str, Any]) -> dict[str, Any]:
         return media_of(analysis)
 
 
@@ -244,21 +239,3 @@ def _download(key: str, content_type: str) -> dict[str, Any]:
         "url": media_bucket().presigned_download(key=key, seconds=seconds, content_type=content_type),
         "expires_at": datetime.now(tz=UTC) + timedelta(seconds=seconds),
     }
-
-
-def _class_id(request: Request, analysis: Analysis) -> int | None:
-    name = request.query_params.get("class")
-    if name is None:
-        return None
-    if name not in analysis.class_names:
-        raise RequestInvalid({"class": [f"The model {analysis.model} does not know it."]})
-    return int(analysis.class_names.index(name))
-
-
-def _number(request: Request, name: str, *, most: int) -> int | None:
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= most):
-        raise RequestInvalid({name: ["It must be a whole number."]})
-    return int(text)
