@@ -162,9 +162,11 @@ def _report(given: argparse.Namespace, summary: Summary, seconds: float) -> str:
     counts = sorted(summary.per_class.items(), key=lambda item: (-item[1].detections, item[0]))
     rows += [(name, f"{count.detections:,}", f"{count.tracks:,}") for name, count in counts]
     rows.append(("all", f"{summary.detections:,}", f"{summary.tracks:,}"))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    numbers = range(1, 3 if given.track else 2)
+    widths = [max(len(row[column]) for row in rows) for column in (0, *numbers)]
     table = "\n".join(
-        f"  {name:<{widths[0]}}  {boxes:>{widths[1]}}  {tracks:>{widths[2]}}" for name, boxes, tracks in rows
+        "  ".join(("", row[0].ljust(widths[0]), *(row[column].rjust(widths[column]) for column in numbers)))
+        for row in rows
     )
     rate = summary.frames / seconds
     return f"{summary.frames:,} frames in {seconds:.1f} s ({rate:.0f} per second)\n{table}\nResults: {given.out}"

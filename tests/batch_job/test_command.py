@@ -139,6 +139,14 @@ def test_options_are_those_of_the_job(export: Path, march: Path, tmp_path: Path)
     assert not (tmp_path / "out" / "thumbnails").exists()
 
 
+def test_what_is_not_tracked_has_no_column_of_tracks(
+    export: Path, march: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert analyse(march, export, tmp_path / "out", "--no-track") == 0
+    _, heading, *_ = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["class", "detections"]
+
+
 def test_detections_come_in_the_formats_that_are_asked_for(export: Path, march: Path, tmp_path: Path) -> None:
     """The writers are those of the API; which of them was asked for before does not matter."""
     out = tmp_path / "out"
