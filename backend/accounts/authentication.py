@@ -4,22 +4,32 @@ from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
 from backend.accounts import services
-from backend.accounts.models import User
+from backend.accounts.models import ApiKey, User
 
 _KEYWORDS = ("api-key", "bearer")
 
 
 class ApiKeyAuthentication(authentication.BaseAuthentication):
-    """`Authorization: Api-Key fb_...` (or `Bearer`)."""
+    """`Authorization: Api-Key fb_...` (or `Bearer`). `request.auth` is the key."""
 
-    def authenticate(self, request: Request) -> tuple[User, None] | None:
+    def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
         header = authentication.get_authorization_header(request).decode("latin-1").split()
         if not header or header[0].lower() not in _KEYWORDS:
             return None
-        user = services.use_api_key(header[1]) if len(header) == 2 else None
-        if user is None:
-            raise exceptions.AuthenticationFailed("This API key is not known, or was revoked.")
-        return user, None
+        key = services.use_api_key(header[1]) if len(header) == 2 else None
+        if key is None:
+            raise exceptions.AuthenticationFailed("This API key is not known, was revoked, or has expired.")
+        return key.user, key
 
     def authenticate_header(self, request: Request) -> str:
         return "Api-Key"
+
+
+class SessionAuthentication(authentication.SessionAuthentication):
+    """REST framework's, with a code that says what is wrong."""
+
+    def enforce_csrf(self, request: Request) -> None:
+        try:
+            super().enforce_csrf(request)
+        except exceptions.PermissionDenied as exc:
+            raise exceptions.PermissionDenied(str(exc.detail), code="csrf_failed") from exc

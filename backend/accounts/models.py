@@ -1,6 +1,7 @@
 """Users, and the API keys programs use in their place."""
 
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
@@ -24,8 +25,10 @@ class ApiKey(models.Model):
     name = models.TextField(help_text="What the key is for, in its owner's words.")
     prefix = models.TextField(unique=True, editable=False)
     digest = models.TextField(editable=False)
+    scopes = ArrayField(models.TextField(), help_text="What it may be used for.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:

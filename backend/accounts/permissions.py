@@ -1,13 +1,52 @@
-from rest_framework import authentication, permissions
-from rest_framework.request import Request
-from rest_framework.views import APIView
+"""One rule for every view: what `documented` states, and nothing where it states nothing."""
+
+import logging
+from typing import Any
+
+from rest_framework import exceptions, permissions
+
+from backend.accounts.models import ApiKey
+
+logger = logging.getLogger(__name__)
 
 
-class SignedInBrowser(permissions.IsAuthenticated):
-    """API keys must not make or revoke API keys: a leaked one could otherwise outlive its revocation."""
+class BrowserOnly(exceptions.PermissionDenied):
+    # A leaked key could otherwise outlive its revocation, in a key that it made.
+    default_detail = "API keys are managed in a signed-in browser session, not with an API key."
+    default_code = "browser_only"
 
-    message = "API keys are managed in a signed-in browser session, not with an API key."
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        by_session = isinstance(request.successful_authenticator, authentication.SessionAuthentication)
-        return by_session and super().has_permission(request, view)
+class ScopeMissing(exceptions.PermissionDenied):
+    default_code = "scope_missing"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"This API key lacks the scope {scope}.")
+
+
+class StatedScope(permissions.IsAuthenticated):
+    """A signed-in browser may do what its user may; an API key needs the scope of the endpoint."""
+
+    def has_permission(self, request: Any, view: Any) -> bool:
+        """Raises BrowserOnly, ScopeMissing."""
+        if not super().has_permission(request, view):
+            return False
+        method = "GET" if request.method == "HEAD" else request.method
+        if method == "OPTIONS" or not hasattr(view, method.lower()):
+            return True  # it is answered with 405
+        endpoint = endpoint_of(view, method)
+        if endpoint is None:
+            logger.error("view without a stated scope", extra={"view": type(view).__qualname__, "method": method})
+            return False
+        if not isinstance(request.auth, ApiKey):
+            return True
+        if endpoint.scope is None:
+            raise BrowserOnly
+        if endpoint.scope not in request.auth.scopes:
+            raise ScopeMissing(endpoint.scope)
+        return True
+
+
+def endpoint_of(view: Any, method: str) -> Any:
+    """What `backend.config.openapi.documented` says of a view's method; None where it says nothing."""
+    handler = getattr(view, method.lower(), None)
+    return getattr(handler, "endpoint", None) or getattr(view, "endpoint", None)

@@ -4,8 +4,9 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -13,6 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from backend.accounts.models import ApiKey, User
+from backend.accounts.scopes import ALL
 
 _KEY = re.compile(r"fb_(?P<prefix>[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 _LAST_USE_STEP = timedelta(minutes=1)
@@ -24,11 +26,15 @@ class NewApiKey:
     key: str  # the only time it is known
 
 
-def create_api_key(*, user: User, name: str) -> NewApiKey:
+def create_api_key(
+    *, user: User, name: str, scopes: Iterable[str] = ALL, expires_at: datetime | None = None
+) -> NewApiKey:
     prefix = secrets.token_hex(6)
     key = f"fb_{prefix}_{secrets.token_urlsafe(32)}"
     with transaction.atomic():
-        row = ApiKey.objects.create(user=user, name=name, prefix=prefix, digest=_digest(key))
+        row = ApiKey.objects.create(
+            user=user, name=name, prefix=prefix, digest=_digest(key), scopes=sorted(scopes), expires_at=expires_at
+        )
         row.refresh_from_db()
     return NewApiKey(row=row, key=key)
 
@@ -44,20 +50,23 @@ def revoke_api_key(*, user: User, api_key_id: int) -> bool:
         return True
 
 
-def use_api_key(key: str) -> User | None:
-    """The active user of a key that is not revoked; notes the use, at most once a minute."""
+def use_api_key(key: str) -> ApiKey | None:
+    """The row of a key that is not revoked or expired and whose user is active; notes the use, once a minute."""
     match = _KEY.fullmatch(key)
     if match is None:
         return None
+    now = timezone.now()
     row = ApiKey.objects.select_related("user").filter(prefix=match["prefix"], revoked_at=None).first()
     # The secret has 256 random bits, so a fast hash is as good as a slow one.
     if row is None or not hmac.compare_digest(row.digest, _digest(key)) or not row.user.is_active:
         return None
-    stale = timezone.now() - _LAST_USE_STEP
+    if row.expires_at is not None and row.expires_at <= now:
+        return None
+    stale = now - _LAST_USE_STEP
     if row.last_used_at is None or row.last_used_at < stale:
         unnoted = Q(last_used_at=None) | Q(last_used_at__lt=stale)
         ApiKey.objects.filter(unnoted, pk=row.pk).update(last_used_at=Now())
-    return row.user
+    return row
 
 
 def _digest(key: str) -> str:

@@ -4,13 +4,14 @@ For a new endpoint:
 
 1. Put `documented` on each method of the view, or on the view where it has one method only. The docstring of what
    it stands on becomes the description; write it for the API's users.
-2. `body` is the view's input serializer with an example, `answers` what comes back where nothing is wrong. Shapes
+2. `scope` is what an API key needs for it; an endpoint that states none is refused to everybody.
+3. `body` is the view's input serializer with an example, `answers` what comes back where nothing is wrong. Shapes
    of answers are serializers in `schemas.py` of the app, each with an example in `examples.py`. `query` is the
    StrictQuery that reads the parameters of the URL; `parameters` are headers.
-3. `refusals` are the RequestRefused classes that this endpoint can raise. What any endpoint may answer (401, 403,
+4. `refusals` are the RequestRefused classes that this endpoint can raise. What any endpoint may answer (401, 403,
    406, 500, 503), and what follows from an id in its path (404), from query parameters (400) and from a body (400,
    413, 415), is added by itself.
-4. Run `make openapi`, which writes docs/openapi.yaml, and commit it; after a conflict in that file, run it again.
+5. Run `make openapi`, which writes docs/openapi.yaml, and commit it; after a conflict in that file, run it again.
 
 tests/backend/test_openapi.py says what is missing.
 """
@@ -24,7 +25,10 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRequest, OpenApiResponse
 from rest_framework import serializers
+from rest_framework.permissions import SAFE_METHODS
 
+from backend.accounts.permissions import endpoint_of
+from backend.accounts.scopes import Scope
 from backend.config import problem_codes
 from backend.config.serializers import StrictQuery
 from backend.videos.errors import RequestRefused
@@ -51,6 +55,7 @@ class Endpoint:
     summary: str
     description: str
     tag: str
+    scope: Scope | None  # what an API key needs; None: it is for signed-in browsers only
     answers: Mapping[int, Answer]
     body: type[serializers.Serializer] | None = None
     body_example: Any = None
@@ -84,8 +89,7 @@ class AutoSchema(SpectacularAutoSchema):
 
     @property
     def endpoint(self) -> Endpoint:
-        method = getattr(self.view, self.method.lower())
-        said = getattr(method, "endpoint", None) or getattr(self.view, "endpoint", None)
+        said = endpoint_of(self.view, self.method)
         if said is None:
             where = f"{type(self.view).__module__}.{type(self.view).__qualname__}.{self.method.lower()}"
             raise NotDocumented(
@@ -145,6 +149,8 @@ class AutoSchema(SpectacularAutoSchema):
     def _problems(self) -> dict[str, Any]:
         endpoint = self.endpoint
         codes = problem_codes.of_any_endpoint(
+            scoped=endpoint.scope is not None,
+            changing=self.method not in SAFE_METHODS,
             with_id="{" in self.path,
             with_query=endpoint.query is not None,
             with_body=endpoint.body is not None,
@@ -162,6 +168,10 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
     target_class = "backend.accounts.authentication.ApiKeyAuthentication"
     name = "ApiKey"
 
+    def get_security_requirement(self, auto_schema: Any) -> dict[str, list[str]] | None:
+        scope = auto_schema.endpoint.scope
+        return None if scope is None else {self.name: [scope.value]}
+
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {
             "type": "http",
@@ -172,7 +182,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
 
 
 class SessionScheme(OpenApiAuthenticationExtension):
-    target_class = "rest_framework.authentication.SessionAuthentication"
+    target_class = "backend.accounts.authentication.SessionAuthentication"
     name = "Session"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
@@ -186,18 +196,19 @@ class SessionScheme(OpenApiAuthenticationExtension):
 
 def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Spectacular's hook: the shape of problems, with every code, and the answers that endpoints share."""
-    common = problem_codes.of_any_endpoint(with_id=True, with_query=False, with_body=True)
-    shared = {f"Problem{status}": _response(status, codes) for status, codes in sorted(common.items())}
+    uses: dict[str, list[tuple[dict[str, Any], str]]] = {}
     known: set[str] = set()
     for operation in operations(result):
         for status, answer in operation["responses"].items():
-            if CONTENT_TYPE not in answer.get("content", {}):
-                continue
-            known.update(answer["content"][CONTENT_TYPE]["examples"])
-            if answer == shared.get(f"Problem{status}"):
-                operation["responses"][status] = {"$ref": f"#/components/responses/Problem{status}"}
+            if examples := answer.get("content", {}).get(CONTENT_TYPE, {}).get("examples"):
+                known.update(examples)
+                uses.setdefault(_name(examples), []).append((operation["responses"], status))
     components = result.setdefault("components", {})
-    components["responses"] = shared
+    components["responses"] = {}
+    for name in sorted(name for name, places in uses.items() if len(places) > 1):
+        for responses, status in uses[name]:
+            components["responses"][name] = responses[status]
+            responses[status] = {"$ref": f"#/components/responses/{name}"}
     components["schemas"]["Problem"] = _problem_schema(known)
     components["schemas"] = dict(sorted(components["schemas"].items()))
     return result
@@ -216,6 +227,11 @@ def _response(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
         "description": f"A problem with the code {listed}.",
         "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}},
     }
+
+
+def _name(codes: Iterable[str]) -> str:
+    """`not_found` and `video_not_found` are NotFoundOrVideoNotFound."""
+    return "Or".join(code.title().replace("_", "") for code in codes)
 
 
 def _problem_schema(codes: Iterable[str]) -> dict[str, Any]:

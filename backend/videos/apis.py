@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from backend.accounts.scopes import Scope
 from backend.config.openapi import Answer, documented
 from backend.config.serializers import StrictSerializer
 from backend.videos import errors, examples, schemas, selectors, services
@@ -80,6 +81,7 @@ class VideoList(APIView):
 
     @documented(
         "list_videos",
+        scope=Scope.VIDEOS_READ,
         summary="List your videos",
         tag="Videos",
         query=VideoQuery,
@@ -98,6 +100,7 @@ class VideoList(APIView):
 
     @documented(
         "start_upload",
+        scope=Scope.VIDEOS_WRITE,
         summary="Start an upload",
         tag="Videos",
         body=Input,
@@ -137,6 +140,7 @@ class VideoList(APIView):
 class VideoDetail(APIView):
     @documented(
         "get_video",
+        scope=Scope.VIDEOS_READ,
         summary="Look at a video",
         tag="Videos",
         answers={200: Answer(description="The video.", schema=schemas.Video, example=examples.VIDEO)},
@@ -152,6 +156,7 @@ class VideoDetail(APIView):
 class VideoFinish(APIView):
     @documented(
         "finish_upload",
+        scope=Scope.VIDEOS_WRITE,
         summary="Finish an upload",
         tag="Videos",
         answers={200: Answer(description="The video.", schema=schemas.Video, example=examples.VIDEO)},
@@ -173,6 +178,7 @@ class AnalysisList(APIView):
 
     @documented(
         "list_analyses",
+        scope=Scope.ANALYSES_READ,
         summary="List your analyses",
         tag="Analyses",
         query=AnalysisQuery,
@@ -193,6 +199,7 @@ class AnalysisList(APIView):
 
     @documented(
         "request_analysis",
+        scope=Scope.ANALYSES_WRITE,
         summary="Ask for an analysis",
         tag="Analyses",
         body=Input,
@@ -221,6 +228,7 @@ class AnalysisList(APIView):
 class AnalysisDetail(APIView):
     @documented(
         "get_analysis",
+        scope=Scope.ANALYSES_READ,
         summary="Look at an analysis",
         tag="Analyses",
         answers={
@@ -238,6 +246,7 @@ class AnalysisDetail(APIView):
 
     @documented(
         "delete_analysis",
+        scope=Scope.ANALYSES_WRITE,
         summary="Delete an analysis",
         tag="Analyses",
         answers={204: Answer(description="It is gone.")},
@@ -252,6 +261,7 @@ class AnalysisDetail(APIView):
 class AnalysisCancel(APIView):
     @documented(
         "cancel_analysis",
+        scope=Scope.ANALYSES_WRITE,
         summary="Cancel an analysis",
         tag="Analyses",
         answers={
@@ -269,6 +279,7 @@ class AnalysisCancel(APIView):
 class AnalysisRetry(APIView):
     @documented(
         "retry_analysis",
+        scope=Scope.ANALYSES_WRITE,
         summary="Try an analysis again",
         tag="Analyses",
         parameters=(IDEMPOTENCY_KEY,),
@@ -293,6 +304,7 @@ class AnalysisRetry(APIView):
 class ModelList(APIView):
     @documented(
         "list_models",
+        scope=Scope.ANALYSES_READ,
         summary="List the models",
         tag="Models",
         answers={

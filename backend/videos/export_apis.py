@@ -13,6 +13,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from backend.accounts.scopes import Scope
 from backend.config.openapi import Answer, documented
 from backend.videos import exporting, selectors
 from backend.videos.errors import AnalysisNotSucceeded, ExportFormatUnknown, ExportUnavailable
@@ -23,6 +24,7 @@ from exports.formats import FORMATS
 class AnalysisExport(APIView):
     @documented(
         "export_analysis",
+        scope=Scope.RESULTS_READ,
         summary="Download the results as a file",
         tag="Results",
         parameters=(

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from backend.accounts.scopes import Scope
 from backend.config.openapi import Answer, documented
 from backend.config.serializers import StrictQuery
 from backend.videos import examples, schemas, selectors
@@ -44,6 +45,7 @@ class Results(APIView):
 
 @documented(
     "list_detections",
+    scope=Scope.RESULTS_READ,
     summary="List detections",
     tag="Results",
     query=DetectionQuery,
@@ -88,6 +90,7 @@ class DetectionList(Results):
 
 @documented(
     "list_tracks",
+    scope=Scope.RESULTS_READ,
     summary="List tracks",
     tag="Results",
     query=TrackQuery,
@@ -125,6 +128,7 @@ class TrackList(Results):
 
 @documented(
     "list_seconds",
+    scope=Scope.RESULTS_READ,
     summary="Count per second",
     tag="Results",
     query=SecondQuery,
@@ -157,6 +161,7 @@ class SecondList(Results):
 
 @documented(
     "list_events",
+    scope=Scope.ANALYSES_READ,
     summary="Read the history",
     tag="Analyses",
     query=EventQuery,
@@ -177,6 +182,7 @@ class EventList(Results):
 
 @documented(
     "list_thumbnails",
+    scope=Scope.RESULTS_READ,
     summary="List thumbnails",
     tag="Results",
     query=StrictQuery,
@@ -195,6 +201,7 @@ class ThumbnailList(Results):
 
 @documented(
     "get_media",
+    scope=Scope.RESULTS_READ,
     summary="Get the poster and the annotated video",
     tag="Results",
     query=StrictQuery,

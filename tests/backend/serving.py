@@ -15,6 +15,8 @@ from uuid import UUID, uuid4
 import httpx
 import psycopg
 
+from backend.accounts.scopes import ALL
+
 
 class Database:
     """Rows as other processes see and make them."""
@@ -43,8 +45,9 @@ class Database:
         key = f"fb_{prefix}_{secret}"
         with psycopg.connect(self.url) as connection:
             connection.execute(
-                "INSERT INTO accounts_apikey (user_id, name, prefix, digest) VALUES (%s, 'test', %s, %s)",
-                [self.user(), prefix, hashlib.sha256(key.encode()).hexdigest()],
+                "INSERT INTO accounts_apikey (user_id, name, prefix, digest, scopes)"
+                " VALUES (%s, 'test', %s, %s, %s)",
+                [self.user(), prefix, hashlib.sha256(key.encode()).hexdigest(), list(ALL)],
             )
         return key
 

@@ -72,6 +72,13 @@ def test_key_of_an_inactive_user_opens_nothing(api: APIClient, owner: User):
     assert api.get("/api/videos").status_code == 401
 
 
+def test_expired_key_opens_nothing(anonymous: APIClient, owner: User):
+    key = create_api_key(user=owner, name="test", expires_at=timezone.now() + timedelta(hours=1)).key
+    assert anonymous.get("/api/videos", HTTP_AUTHORIZATION=f"Api-Key {key}").status_code == 200
+    ApiKey.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert anonymous.get("/api/videos", HTTP_AUTHORIZATION=f"Api-Key {key}").status_code == 401
+
+
 def test_last_use_is_noted_at_most_once_a_minute(owner: User):
     """A write per request would be the most expensive part of polling."""
     key = create_api_key(user=owner, name="test").key
@@ -85,7 +92,8 @@ def test_last_use_is_noted_at_most_once_a_minute(owner: User):
 
 
 def test_keys_are_made_listed_and_revoked_in_a_session(browser: Client):
-    made = browser.post("/api/api-keys", {"name": "nightly"}, content_type="application/json")
+    given = {"name": "nightly", "scopes": ["videos:write"], "expires_at": "2999-01-01T00:00:00Z"}
+    made = browser.post("/api/api-keys", given, content_type="application/json")
     assert made.status_code == 201
     assert use_api_key(made.json()["key"]) is not None
 
@@ -93,6 +101,8 @@ def test_keys_are_made_listed_and_revoked_in_a_session(browser: Client):
     assert "key" not in listed
     assert listed["prefix"] == made.json()["key"][: len(listed["prefix"])]
     assert listed["revoked_at"] is None
+    assert listed["scopes"] == ["videos:write"]
+    assert listed["expires_at"] == "2999-01-01T00:00:00Z"
 
     assert browser.delete(f"/api/api-keys/{listed['id']}").status_code == 204
     assert browser.delete(f"/api/api-keys/{listed['id']}").status_code == 204
@@ -101,7 +111,17 @@ def test_keys_are_made_listed_and_revoked_in_a_session(browser: Client):
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"name": ""}, {"name": "a" * 101}, {"name": "a", "scope": "all"}], ids=lambda body: str(body)[:20]
+    "body",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"name": "", "scopes": ["videos:read"]}, id="no name"),
+        pytest.param({"name": "a" * 101, "scopes": ["videos:read"]}, id="long name"),
+        pytest.param({"name": "a"}, id="no scopes"),
+        pytest.param({"name": "a", "scopes": []}, id="empty scopes"),
+        pytest.param({"name": "a", "scopes": ["all"]}, id="unknown scope"),
+        pytest.param({"name": "a", "scopes": ["videos:read"], "scope": "all"}, id="unknown field"),
+        pytest.param({"name": "a", "scopes": ["videos:read"], "expires_at": "2020-01-01T00:00:00Z"}, id="expired"),
+    ],
 )
 def test_faulty_key_request_makes_none(browser: Client, body: Any):
     answer = browser.post("/api/api-keys", body, content_type="application/json")
@@ -112,8 +132,9 @@ def test_faulty_key_request_makes_none(browser: Client, body: Any):
 
 def test_key_makes_no_keys(api: APIClient):
     """A leaked key could otherwise outlive its revocation."""
-    answer = api.post("/api/api-keys", {"name": "sneaky"}, format="json")
+    answer = api.post("/api/api-keys", {"name": "sneaky", "scopes": ["videos:read"]}, format="json")
     assert answer.status_code == 403
+    assert answer.json()["code"] == "browser_only"
     assert "browser" in answer.json()["detail"]
     assert ApiKey.objects.count() == 1
 
@@ -146,13 +167,21 @@ def test_sign_up_says_what_is_wrong(owner: User, fields: Any, words: str):
 
 
 def test_key_page_shows_a_new_key_once(browser: Client):
-    page = browser.post("/api-keys", {"name": "nightly"})
+    page = browser.post("/api-keys", {"name": "nightly", "scopes": ["videos:read", "videos:write"], "days": "30"})
     assert page["Cache-Control"] == "no-store"
-    prefix = f"fb_{ApiKey.objects.get().prefix}_"
+    made = ApiKey.objects.get()
+    assert made.scopes == ["videos:read", "videos:write"]
+    assert timedelta(days=29) < made.expires_at - timezone.now() < timedelta(days=31)
+    prefix = f"fb_{made.prefix}_"
     assert prefix in page.content.decode()
     assert prefix not in browser.get("/api-keys").content.decode()
     browser.post(f"/api-keys/{ApiKey.objects.get().pk}/revoke")
     assert ApiKey.objects.get().revoked_at is not None
+
+
+def test_key_page_says_what_is_missing(browser: Client):
+    assert "Tick what the key may be used for." in browser.post("/api-keys", {"name": "a"}).content.decode()
+    assert not ApiKey.objects.exists()
 
 
 def command(*args: str) -> str:
@@ -164,14 +193,15 @@ def command(*args: str) -> str:
 def test_command_prints_the_key_and_nothing_else(owner: User):
     """Scripts put the output into a variable."""
     key = command("--user", "owner").rstrip("\n")
-    assert use_api_key(key) == owner
+    assert use_api_key(key).user == owner
+    assert use_api_key(command("--user", "owner", "--scope", "results:read").strip()).scopes == ["results:read"]
 
 
 def test_command_makes_the_user_with_a_password_from_the_environment(db: None, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DEMO_PASSWORD", "correct horse battery")
     key = command("--user", "demo", "--create-user", "--password-env", "DEMO_PASSWORD").strip()
     assert Client().login(username="demo", password="correct horse battery")
-    assert use_api_key(key).username == "demo"
+    assert use_api_key(key).user.username == "demo"
 
 
 def test_command_without_a_password_makes_a_user_nobody_can_sign_in_as(db: None):

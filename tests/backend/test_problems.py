@@ -98,7 +98,7 @@ def test_session_without_csrf_token(owner: User):
     client = Client(enforce_csrf_checks=True)
     client.force_login(owner)
     answer = client.post("/api/videos", {}, content_type="application/json")
-    assert_problem(answer, 403, "permission_denied")
+    assert_problem(answer, 403, "csrf_failed")
 
 
 def test_host_that_is_not_ours(api: APIClient):

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from backend.accounts import services
 from backend.accounts.models import User
+from backend.accounts.scopes import ALL
 from contract.plans import Plan
 
 
@@ -18,6 +19,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--user", required=True, help="user name")
         parser.add_argument("--name", default="command line", help="what the key is for")
+        parser.add_argument("--scope", action="append", choices=ALL, help="repeatable; without it, every scope")
         parser.add_argument("--create-user", action="store_true", help="make the user if there is none")
         parser.add_argument(
             "--plan", choices=[plan.value for plan in Plan], default=Plan.FREE.value, help="of the new user"
@@ -35,7 +37,7 @@ class Command(BaseCommand):
                 if not options["create_user"]:
                     raise CommandError(f"There is no user {options['user']!r}; --create-user makes one.")
                 user = _new_user(options["user"], options["plan"], options["password_env"])
-            made = services.create_api_key(user=user, name=options["name"])
+            made = services.create_api_key(user=user, name=options["name"], scopes=options["scope"] or ALL)
         self.stdout.write(made.key)
 
 
