@@ -1,7 +1,7 @@
 """The model lock, `models/models.lock.json`: which model files are known, by sha256. Nothing else may be loaded.
 
-Paths of files are relative to the model's folder, which is `source` below the repository's root, and `name` below
-the models' folder of a machine image.
+Paths of files are relative to the model's `source`, and to `name` below the models' folder of a machine image. A
+source is a folder below the repository's root, or the start of an address: `https://...` or `s3://bucket/prefix`.
 """
 
 import json
@@ -17,8 +17,13 @@ def locked_models(text: str, roots: Mapping[str, str]) -> tuple[ModelEntry, ...]
 
 
 def sources(text: str) -> dict[str, str]:
-    """From each model's name to its folder below the repository's root."""
+    """From each model's name to its source."""
     return {model["name"]: model["source"] for model in json.loads(text)["models"]}
+
+
+def is_address(source: str) -> bool:
+    """Whether the files must be fetched; else they lie in the repository."""
+    return source.startswith(("https://", "s3://"))
 
 
 def _entry(model: Mapping[str, Any], root: str) -> ModelEntry:
@@ -33,4 +38,5 @@ def _entry(model: Mapping[str, Any], root: str) -> ModelEntry:
         formats={
             name: ModelFormat(entry=form["entry"], files=form["files"]) for name, form in model["formats"].items()
         },
+        keypoint_shape=tuple(model.get("keypoint_shape", ())),
     )

@@ -31,9 +31,11 @@ def write_manifest(path: Path, own_models: tuple[ModelEntry, ...]) -> RuntimeMan
 
 
 def locked_models() -> tuple[ModelEntry, ...]:
+    """Those whose files lie in the repository; what must be fetched only a machine image has."""
     text = LOCK_PATH.read_text(encoding="utf-8")
-    roots = {name: str(REPOSITORY / source) for name, source in model_lock.sources(text).items()}
-    return model_lock.locked_models(text, roots)
+    sources = model_lock.sources(text)
+    entries = model_lock.locked_models(text, {name: str(REPOSITORY / source) for name, source in sources.items()})
+    return tuple(entry for entry in entries if not model_lock.is_address(sources[entry.name]))
 
 
 def _installed(package: str) -> str | None:

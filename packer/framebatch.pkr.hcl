@@ -9,12 +9,23 @@ locals {
 }
 
 source "amazon-ebs" "framebatch" {
-  ami_name      = "framebatch-${var.content}"
-  source_ami    = var.source_ami
-  instance_type = var.instance_type
-  region        = var.region
-  subnet_id     = var.subnet_id
-  ssh_username  = "ec2-user"
+  ami_name             = "framebatch-${var.content}"
+  source_ami           = var.source_ami
+  instance_type        = var.instance_type
+  region               = var.region
+  subnet_id            = var.subnet_id
+  iam_instance_profile = var.iam_instance_profile
+  ssh_username         = "ec2-user"
+
+  temporary_security_group_source_cidrs = var.ssh_from
+
+  # Only with a token, on the machine that bakes and on every machine of the image.
+  metadata_options {
+    http_endpoint               = "enabled"
+    http_tokens                 = "required"
+    http_put_response_hop_limit = 1
+  }
+  imds_support = "v2.0"
 
   launch_block_device_mappings {
     device_name           = "/dev/xvda"
@@ -22,6 +33,7 @@ source "amazon-ebs" "framebatch" {
     volume_size           = var.volume_gib
     iops                  = 3000
     throughput            = 250
+    encrypted             = true
     delete_on_termination = true
   }
 
@@ -37,17 +49,9 @@ build {
     inline = ["mkdir -p /tmp/framebatch/contract /tmp/framebatch/packer /tmp/framebatch/models"]
   }
 
-  # Only what the steps below read, and what the content's digest covers.
+  # What the image is made of, which the content's digest covers.
   provisioner "file" {
-    sources = [
-      "${path.root}/../contract/__init__.py",
-      "${path.root}/../contract/manifest.py",
-      "${path.root}/../contract/model_lock.py",
-    ]
-    destination = "/tmp/framebatch/contract/"
-  }
-  provisioner "file" {
-    sources     = ["${path.root}/__init__.py", "${path.root}/runtime.lock", "${path.root}/runtime"]
+    sources     = ["${path.root}/__init__.py", "${path.root}/${var.runtime_lock}", "${path.root}/runtime"]
     destination = "/tmp/framebatch/packer/"
   }
   provisioner "file" {
@@ -55,21 +59,37 @@ build {
     destination = "/tmp/framebatch/models"
   }
 
+  # What only tries it: the analyser itself, and a clip.
+  provisioner "file" {
+    sources     = ["${path.root}/../contract", "${path.root}/../exports", "${path.root}/../batch_job"]
+    destination = "/tmp/framebatch/"
+  }
+  provisioner "file" {
+    source      = var.clip
+    destination = "/tmp/framebatch/clip"
+  }
+
   provisioner "shell" {
     execute_command = "chmod +x {{ .Path }}; sudo env {{ .Vars }} {{ .Path }}"
     environment_vars = [
       "CHECKOUT=/tmp/framebatch",
+      "HOME=/tmp/framebatch", # where libraries leave notes; it goes with the checkout
       "DRIVER_FLOOR=${var.driver_floor}",
       "PYTHON_URL=${var.python_url}",
       "PYTHON_SHA256=${var.python_sha256}",
+      "RUNTIME_LOCK=${var.runtime_lock}",
+      "DISK_BUDGET_MIB=${var.disk_budget_mib}",
+      "SCRATCH_MIB=${var.scratch_mib}",
     ]
     scripts = [
-      "${path.root}/provisioners/make_folders.sh",
+      "${path.root}/provisioners/base.sh",
       "${path.root}/provisioners/check_driver.sh",
       "${path.root}/provisioners/install_runtime.sh",
       "${path.root}/provisioners/place_models.sh",
-      "${path.root}/provisioners/clean_up.sh",
+      "${path.root}/provisioners/build_engines.sh",
       "${path.root}/provisioners/validate.sh",
+      "${path.root}/provisioners/clean_up.sh",
+      "${path.root}/provisioners/write_manifest.sh",
     ]
   }
 

@@ -20,6 +20,29 @@ variable "driver_floor" {
   description = "Lowest NVIDIA driver version, such as 570.00; empty for machines without a GPU."
 }
 
+variable "runtime_lock" {
+  type        = string
+  default     = "runtime.lock"
+  description = "Which lock of this folder the machine gets."
+}
+
+variable "clip" {
+  type        = string
+  description = "A video that every model must be able to analyse before the image is made; a path on the machine that calls packer."
+}
+
+variable "disk_budget_mib" {
+  type        = number
+  default     = 16384
+  description = "Most that /opt/runtime and /opt/models may take: each gigabyte is stored monthly and read at every start."
+}
+
+variable "scratch_mib" {
+  type        = number
+  default     = 8192
+  description = "Least that must stay free for the videos of jobs."
+}
+
 variable "instance_type" {
   type        = string
   description = "Of the family that the image is for: the driver is asked while it is baked."
@@ -34,9 +57,20 @@ variable "subnet_id" {
   default = null
 }
 
+variable "iam_instance_profile" {
+  type        = string
+  default     = null
+  description = "With the right to read models whose source is in S3; null where there are none."
+}
+
 variable "volume_gib" {
   type    = number
   default = 30
+}
+
+variable "ssh_from" {
+  type        = list(string)
+  description = "Networks from which the machine may be reached while it is baked; as PKR_VAR_ssh_from, since the image does not depend on it."
 }
 
 # Given by packer_py_wrapper.

@@ -7,4 +7,4 @@ echo "${PYTHON_SHA256:?}  ${archive}" | sha256sum --check --quiet
 tar --extract --file "${archive}" --directory /opt/runtime --strip-components 1 --no-same-owner
 rm "${archive}"
 cd "${CHECKOUT:?}"
-/opt/runtime/bin/python -m packer.runtime packages
+/opt/runtime/bin/python -m packer.runtime packages --lock "packer/${RUNTIME_LOCK:?}"

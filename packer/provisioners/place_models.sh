@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The models of the lock, and the manifest, which says what is there.
+# The models of the lock, each file checked by its sha256.
 set -euo pipefail
 cd "${CHECKOUT:?}"
-/opt/runtime/bin/python -m packer.runtime models ${DRIVER_FLOOR:+--driver-floor "${DRIVER_FLOOR}"}
+/opt/runtime/bin/python -m packer.runtime models

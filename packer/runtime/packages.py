@@ -1,7 +1,10 @@
 """Python packages of the running interpreter."""
 
+import compileall
+import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from packer.runtime.errors import BakeFailed
@@ -14,6 +17,8 @@ def install(lock: Path) -> None:
     """
     _pip("install", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", str(lock))
     _pip("check")  # that the lock forgot nobody
+    # pip has compiled the packages. Jobs see all of it read-only, and would compile the rest at every start.
+    compileall.compile_dir(sysconfig.get_path("stdlib"), quiet=2, rx=re.compile("site-packages|lib2to3/tests"))
 
 
 def _pip(*arguments: str) -> None:

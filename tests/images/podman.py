@@ -1,6 +1,7 @@
 """Podman with storage and settings of its own, so that a test neither sees nor changes anybody's images."""
 
 import json
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,3 +57,11 @@ class Podman:
         self.call("push", "--compress", tag, f"dir:{folder}")
         manifest = json.loads((folder / "manifest.json").read_text())
         return {folder / layer["digest"].partition(":")[2]: layer["size"] for layer in manifest["layers"]}
+
+
+def debian(archive: Path, *arguments: str) -> None:
+    """A root file system of Debian's packages."""
+    memory = Path("/dev/shm")
+    environment = os.environ | ({"TMPDIR": str(memory)} if memory.is_dir() else {})
+    command = ["mmdebstrap", "--dpkgopt=force-unsafe-io", *arguments, "bookworm", archive]
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=250)

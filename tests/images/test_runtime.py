@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from contract.manifest import RUNTIME_ABI, RuntimeManifest
+from packer.runtime.engines import build_engines, with_engines
 from packer.runtime.errors import BakeFailed
 from packer.runtime.placing import check_models, place_models
 from tests.images.conftest import ROOT, Machine
@@ -24,6 +26,22 @@ def checkout(tmp_path: Path) -> Path:
     """The models' part of a checkout, to be spoilt."""
     shutil.copytree(ROOT / "models", tmp_path / "checkout" / "models")
     return tmp_path / "checkout"
+
+
+@pytest.fixture
+def aws_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plays the `aws s3 cp` that Amazon Linux carries, over boto3."""
+    script = tmp_path / "bin" / "aws"
+    script.parent.mkdir()
+    script.write_text(f"""#!{sys.executable}
+import sys
+import boto3
+assert sys.argv[1:4] == ["s3", "cp", "--only-show-errors"]
+bucket, _, key = sys.argv[4].removeprefix("s3://").partition("/")
+boto3.client("s3").download_file(bucket, key, sys.argv[5])
+""")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
 
 
 def test_the_manifest_promises_what_is_installed(furnished: Machine):
@@ -85,6 +103,64 @@ def test_a_lock_that_points_outside_the_models_folder_stops_the_bake(checkout: P
         place_models(checkout, tmp_path / "models", seen_at=Path("/opt/models"))
 
 
+def test_models_may_come_from_s3(checkout: Path, tmp_path: Path, s3_client, media_bucket, aws_command):
+    """Weights need not lie in the repository: the lock's sha256 says whether what came is what was meant."""
+    lock = checkout / "models" / "models.lock.json"
+    document = json.loads(lock.read_text())
+    source = checkout / document["models"][0]["source"]
+    for path in _files(source):
+        s3_client.upload_file(str(path), media_bucket, f"models/shapes/{path.relative_to(source)}")
+    document["models"][0]["source"] = f"s3://{media_bucket}/models/shapes"
+    lock.write_text(json.dumps(document))
+
+    models = place_models(checkout, tmp_path / "models", seen_at=Path("/opt/models"))
+
+    check_models(models, tmp_path / "models")
+
+
+@pytest.mark.parametrize("source", ["s3://nowhere-at-all/models", "https://127.0.0.1:9/models"])
+@pytest.mark.usefixtures("aws_endpoint", "aws_command")
+def test_a_source_that_does_not_answer_stops_the_bake(checkout: Path, tmp_path: Path, source: str):
+    lock = checkout / "models" / "models.lock.json"
+    document = json.loads(lock.read_text())
+    document["models"][0]["source"] = source
+    lock.write_text(json.dumps(document))
+
+    with pytest.raises(BakeFailed, match=f"^{source}/.* cannot be "):
+        place_models(checkout, tmp_path / "models", seen_at=Path("/opt/models"))
+
+
+def test_engines_are_built_of_locked_checkpoints_and_promised(checkout: Path, tmp_path: Path):
+    """What TensorRT makes cannot stand in a lock; the manifest names the sha256 of what was made here."""
+    models = place_models(checkout, tmp_path / "models", seen_at=Path("/opt/models"))
+    before = {path: path.read_bytes() for path in _files(tmp_path / "models")}
+
+    def export(weights: Path, model) -> None:
+        assert model == models[0]
+        weights.with_suffix(".onnx").write_bytes(b"a by-product")
+        weights.with_suffix(".engine").write_bytes(b"an engine of " + weights.read_bytes())
+
+    assert build_engines(models, tmp_path / "models", export) == [models[0].name]
+
+    (model,) = with_engines(models, tmp_path / "models")
+    check_models((model,), tmp_path / "models")
+    assert set(model.formats) == {*models[0].formats, "tensorrt"}
+    assert model.formats["tensorrt"].entry == "demo-shapes.engine"
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_checkpoint_that_is_not_the_locks_is_never_opened_for_an_engine(checkout: Path, tmp_path: Path):
+    """It is a pickle: opening it runs what is in it, as root."""
+    models = place_models(checkout, tmp_path / "models", seen_at=Path("/opt/models"))
+    next((tmp_path / "models").rglob("*.pt")).write_bytes(b"another")
+
+    def export(weights: Path, model) -> None:
+        pytest.fail("opened")
+
+    with pytest.raises(BakeFailed, match="another sha256"):
+        build_engines(models, tmp_path / "models", export)
+
+
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
@@ -94,7 +170,8 @@ def _check(machine: Machine, models: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [machine.python, "-m", "packer.runtime", "check", "--models", models, "--manifest", manifest],
         cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        | {"LD_LIBRARY_PATH": str(machine.runtime / "lib")},
         capture_output=True,
         text=True,
         check=False,

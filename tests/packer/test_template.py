@@ -12,6 +12,7 @@ from contract.jobs import job_definition
 from packer.packer_py_wrapper import command
 from packer.packer_py_wrapper.content import REPOSITORY, content_of
 from packer.packer_py_wrapper.errors import PackerError
+from tests.images.bake import NEWER
 
 PROVISIONERS = REPOSITORY / "packer" / "provisioners"
 VARIABLES = {
@@ -21,6 +22,8 @@ VARIABLES = {
     "driver_floor": "570.00",
     "instance_type": "g6.xlarge",
     "region": "eu-central-1",
+    "clip": "clip.mp4",
+    "ssh_from": '["10.0.0.0/8"]',
     "content": "abc",
     "runtime_abi": "1",
     "manifest": "manifest.json",
@@ -48,19 +51,34 @@ def packer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
 
 @pytest.fixture
 def staged(tmp_path: Path) -> Path:
-    """The template without the block that names plugins, which packer below 1.7 does not know."""
+    """The template without what packer 1.6 does not know: the block that names plugins, and two settings."""
     for folder in ("packer", "contract", "models"):
         shutil.copytree(REPOSITORY / folder, tmp_path / folder)
+    for folder in ("exports", "batch_job"):
+        (tmp_path / folder).symlink_to(REPOSITORY / folder)
+    (tmp_path / "clip.mp4").write_bytes(b"")
     (tmp_path / "packer" / "plugins.pkr.hcl").unlink()
+    template = tmp_path / "packer" / "framebatch.pkr.hcl"
+    template.write_text(NEWER.sub("\n", template.read_text()))
     return tmp_path / "packer"
 
 
 def test_packer_accepts_the_template(packer, staged):
     """Also that every file it names is there."""
     given = [part for name, value in VARIABLES.items() for part in ("-var", f"{name}={value}")]
-    done = subprocess.run([packer, "validate", *given, staged], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [packer, "validate", *given, staged], cwd=staged.parent, capture_output=True, text=True, check=False
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_machines_give_their_credentials_only_for_a_token():
+    """A fetch that an uploaded file provokes must not read the role's keys. packer 1.6 cannot check this."""
+    template = (REPOSITORY / "packer" / "framebatch.pkr.hcl").read_text()
+
+    assert re.search(r'http_tokens +  *= "required"', template)
+    assert 'imds_support = "v2.0"' in template
 
 
 def test_the_template_has_packers_own_form(packer, staged):
@@ -118,7 +136,7 @@ def test_a_driver_below_the_floor_stops_the_bake(tmp_path, floor, driver, code):
 
 def test_the_folders_that_jobs_mount_are_made(tmp_path):
     """What Docker makes itself belongs to root, and the job could not write its scratch files."""
-    script = (PROVISIONERS / "make_folders.sh").read_text()
+    script = (PROVISIONERS / "base.sh").read_text()
     definition = job_definition(
         image="", environment={}, secrets={}, vcpus=1, memory_mib=1, gpus=0, timeout_seconds=60
     )
