@@ -20,17 +20,15 @@ from backend.videos import errors, examples, schemas, selectors, services
 from backend.videos.cancelling import cancel_analysis
 from backend.videos.catalogue import catalogue
 from backend.videos.deleting import delete_analysis
+from backend.videos.estimates import with_usual_wait
 from backend.videos.filters import analyses_where, videos_where
 from backend.videos.models import Analysis
+from backend.videos.polling import polled, with_poll_headers
 from backend.videos.queries import AnalysisQuery, VideoQuery
-from backend.videos.representations import analysis_document, is_over, video_document
-from contract.statuses import AnalysisStatus
+from backend.videos.representations import analysis_document, video_document
 
 UNKNOWN_TYPE = "application/octet-stream"
 CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w.+-]+=[\w.+\", -]+)*", re.ASCII)
-
-# How soon a client may ask again: at once is pointless, and a machine takes longer to come than a frame.
-POLL_SECONDS = {AnalysisStatus.QUEUED: 1, AnalysisStatus.SUBMITTED: 2, AnalysisStatus.RUNNING: 1}
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -49,7 +47,16 @@ ACCEPTED = Answer(
         "Idempotency-Replayed": "`true` where an earlier request with this key had made it.",
     },
 )
-POLLED = {"Retry-After": "Seconds after which to look again, unless it is over."}
+POLLED = {
+    "ETag": "Of this answer, for `If-None-Match`.",
+    "Retry-After": "Seconds after which to look again, unless it is over.",
+}
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The `ETag` of the answer that you have: where nothing has changed since, the answer is 304.",
+)
 
 
 @extend_schema_field(schemas.Options)
@@ -193,7 +200,7 @@ class AnalysisList(APIView):
     def get(self, request: Request) -> Response:
         """Your analyses, by default the newest first."""
         query = AnalysisQuery.read(request)
-        analyses = analyses_where(selectors.analyses_of(request.user), query)
+        analyses = analyses_where(with_usual_wait(selectors.analyses_of(request.user)), query)
         page = AnalysisQuery.ORDERS[query["order"]].page(request, analyses, query)
         return Response(page.document(analysis_document))
 
@@ -237,12 +244,17 @@ class AnalysisDetail(APIView):
                 schema=schemas.Analysis,
                 example=examples.RUNNING,
                 headers=POLLED,
-            )
+            ),
+            304: Answer(description="Nothing has changed since the answer with this `ETag`.", headers=POLLED),
         },
+        parameters=(IF_NONE_MATCH,),
     )
     def get(self, request: Request, analysis_id: uuid.UUID) -> Response:
         """Its status, progress, why it waits, and when it is over its summary or what went wrong."""
-        return answer_of(_analysis(request, analysis_id))
+        analysis = selectors.polled_analysis_of(request.user, analysis_id)
+        if analysis is None:
+            raise Http404
+        return polled(request, analysis, lambda: Response(analysis_document(analysis)))
 
     @documented(
         "delete_analysis",
@@ -326,11 +338,7 @@ class ModelList(APIView):
 
 
 def answer_of(analysis: Analysis, **kwargs: Any) -> Response:
-    answer = Response(analysis_document(analysis), **kwargs)
-    answer["Cache-Control"] = "no-store"
-    if not is_over(analysis):
-        answer["Retry-After"] = str(POLL_SECONDS[AnalysisStatus(analysis.status)])
-    return answer
+    return with_poll_headers(Response(analysis_document(analysis), **kwargs), analysis)
 
 
 def accepted(requested: services.RequestedAnalysis) -> Response:

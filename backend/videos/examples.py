@@ -57,6 +57,8 @@ QUEUED: dict[str, Any] = {
     "progress": 0.0,
     "batch_state": "",
     "waiting_reason": "The request is on its way to the compute service.",
+    "estimated_start_at": "2026-01-01T12:03:10Z",
+    "estimated_finish_at": None,
     "error": None,
     "created_at": "2026-01-01T12:00:30Z",
     "submitted_at": None,
@@ -77,6 +79,8 @@ RUNNING = {
     "progress": 0.256,
     "batch_state": "RUNNING",
     "waiting_reason": None,
+    "estimated_start_at": None,
+    "estimated_finish_at": "2026-01-01T12:02:40Z",
     "submitted_at": "2026-01-01T12:00:31Z",
     "started_at": "2026-01-01T12:01:10Z",
 }
@@ -85,6 +89,7 @@ CANCELLED = {
     "status": "cancelled",
     "status_sentence": "Cancelled",
     "stage": "",
+    "estimated_finish_at": None,
     "finished_at": "2026-01-01T12:01:40Z",
     "links": {**_LINKS, "retry": f"{_ANALYSIS_PATH}/retry"},
 }

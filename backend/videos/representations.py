@@ -4,6 +4,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from backend.videos.estimates import estimates
 from backend.videos.models import Analysis, AnalysisEvent, Video
 from backend.videos.services import RETRYABLE
 from backend.videos.wording import status_sentence, waiting_reason
@@ -46,6 +47,7 @@ def analysis_document(analysis: Analysis) -> dict[str, Any]:
         "progress": progress(analysis),
         "batch_state": analysis.batch_state,
         "waiting_reason": waiting_reason(analysis),
+        **estimates(analysis),
         "error": _error(analysis),
         "created_at": analysis.created_at,
         "submitted_at": analysis.submitted_at,

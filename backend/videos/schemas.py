@@ -183,6 +183,12 @@ class Analysis(serializers.Serializer):
     progress = serializers.FloatField(min_value=0, max_value=1)
     batch_state = serializers.CharField(help_text="What AWS Batch last said of its job.")
     waiting_reason = serializers.CharField(allow_null=True, help_text="Why nothing is happening, in words.")
+    estimated_start_at = serializers.DateTimeField(
+        allow_null=True, help_text="While it waits, if enough others have lately waited; null where nothing tells."
+    )
+    estimated_finish_at = serializers.DateTimeField(
+        allow_null=True, help_text="While its frames are analysed, from its own pace; null where nothing tells."
+    )
     error = Failure(allow_null=True)
     created_at = serializers.DateTimeField()
     submitted_at = serializers.DateTimeField(allow_null=True)

@@ -5,7 +5,9 @@ import uuid
 from django.db.models import F, Prefetch, QuerySet
 
 from backend.accounts.models import User
+from backend.videos.estimates import with_usual_wait
 from backend.videos.models import Analysis, AnalysisEvent, Track, Video
+from backend.videos.polling import with_version
 
 NEWEST = ("-created_at", "-id")
 
@@ -26,6 +28,11 @@ def videos_with_latest_analyses(owner: User, *, videos: int, analyses: int) -> l
 
 def analyses_of(owner: User) -> QuerySet[Analysis]:
     return Analysis.objects.filter(owner=owner, deleted_at=None)
+
+
+def polled_analysis_of(owner: User, analysis_id: uuid.UUID) -> Analysis | None:
+    """With its version and what its estimates need, in one query."""
+    return with_version(with_usual_wait(analyses_of(owner))).filter(pk=analysis_id).first()
 
 
 def analysis_of(owner: User, analysis_id: uuid.UUID) -> Analysis | None:

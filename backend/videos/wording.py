@@ -26,6 +26,7 @@ _STATUSES = {
 # By what AWS Batch's status reason starts with, while a job is RUNNABLE.
 _BLOCKED = {
     "MISCONFIGURATION": "No machine is set up that fits this analysis; we are on it.",
+    "UNDETERMINED": "It is held up, and the compute service does not say by what; we are looking into it.",
     "CAPACITY": "All machines of the right kind are taken at the moment; it starts as soon as one is free.",
 }
 

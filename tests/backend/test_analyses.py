@@ -175,7 +175,7 @@ def test_analysis_says_how_far_it_is(api: APIClient, owner: User):
     analysis = make_analysis(owner, status="running", stage="analysing", frames_done=50, frames_total=200)
     answer = api.get(f"/api/analyses/{analysis.pk}")
     assert answer["Retry-After"] == "1"
-    assert answer["Cache-Control"] == "no-store"
+    assert answer["Cache-Control"] == "private, no-cache"
     document = answer.json()
     assert (document["stage"], document["frames_done"], document["frames_total"]) == ("analysing", 50, 200)
     assert document["progress"] == 0.25
@@ -244,6 +244,15 @@ def test_failure_has_a_code_a_sentence_and_says_whether_to_retry(api: APIClient,
             },
             "No machine is set up",
             id="misconfigured",
+        ),
+        pytest.param(
+            {
+                "status": "submitted",
+                "batch_state": "RUNNABLE",
+                "batch_reason": "UNDETERMINED - ...",
+            },
+            "does not say by what",
+            id="nobody knows",
         ),
         pytest.param({"status": "submitted", "batch_state": "STARTING"}, "being prepared", id="starting"),
         pytest.param({"status": "submitted", "batch_state": "RUNNING"}, "about to start", id="container starts"),
