@@ -37,3 +37,14 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} (fb_{self.prefix}_…)"
+
+
+class Count(models.Model):
+    """How often a subject did something in one window of time; `counting` writes it. Its table is not logged."""
+
+    subject = models.TextField(primary_key=True)
+    began_at = models.DateTimeField()
+    taken = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.taken} by {self.subject}"

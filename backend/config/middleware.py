@@ -25,6 +25,20 @@ class ContentSecurityPolicy:
         return response
 
 
+class RateLimitHeaders:
+    """Tells clients of the API how much they may still ask."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self._get_response(request)
+        if limit := getattr(request, "rate_limit", None):
+            for name, value in limit.headers().items():
+                response[name] = value
+        return response
+
+
 class StaticFiles(WhiteNoiseMiddleware):
     """Sends each file, all of them small, in one piece: Django warns of streaming ordinary files under ASGI."""
 

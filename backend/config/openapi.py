@@ -9,15 +9,15 @@ For a new endpoint:
    of answers are serializers in `schemas.py` of the app, each with an example in `examples.py`. `query` is the
    StrictQuery that reads the parameters of the URL; `parameters` are headers.
 4. `refusals` are the RequestRefused classes that this endpoint can raise. What any endpoint may answer (401, 403,
-   406, 500, 503), and what follows from an id in its path (404), from query parameters (400) and from a body (400,
-   413, 415), is added by itself.
+   406, 429, 500, 503), and what follows from an id in its path (404), from query parameters (400) and from a body
+   (400, 413, 415), is added by itself.
 5. Run `make openapi`, which writes docs/openapi.yaml, and commit it; after a conflict in that file, run it again.
 
 tests/backend/test_openapi.py says what is missing.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -30,9 +30,9 @@ from rest_framework.permissions import SAFE_METHODS
 from backend.accounts.permissions import endpoint_of
 from backend.accounts.scopes import Scope
 from backend.config import problem_codes
+from backend.config.openapi_problems import problem_response
 from backend.config.serializers import StrictQuery
 from backend.videos.errors import RequestRefused
-from backend.videos.problems import CONTENT_TYPE, document
 
 JSON = "application/json"
 _Documented = TypeVar("_Documented", bound=Callable[..., Any])
@@ -157,7 +157,7 @@ class AutoSchema(SpectacularAutoSchema):
         )
         for refusal in endpoint.refusals:
             codes.setdefault(refusal.status, {})[refusal.code] = refusal.sentence
-        return {str(status): _response(status, codes[status]) for status in sorted(codes)}
+        return {str(status): problem_response(status, codes[status]) for status in sorted(codes)}
 
 
 class NotDocumented(Exception):
@@ -192,67 +192,3 @@ class SessionScheme(OpenApiAuthenticationExtension):
             "name": "sessionid",
             "description": "A signed-in browser. What changes something needs the header `X-CSRFToken` as well.",
         }
-
-
-def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Spectacular's hook: the shape of problems, with every code, and the answers that endpoints share."""
-    uses: dict[str, list[tuple[dict[str, Any], str]]] = {}
-    known: set[str] = set()
-    for operation in operations(result):
-        for status, answer in operation["responses"].items():
-            if examples := answer.get("content", {}).get(CONTENT_TYPE, {}).get("examples"):
-                known.update(examples)
-                uses.setdefault(_name(examples), []).append((operation["responses"], status))
-    components = result.setdefault("components", {})
-    components["responses"] = {}
-    for name in sorted(name for name, places in uses.items() if len(places) > 1):
-        for responses, status in uses[name]:
-            components["responses"][name] = responses[status]
-            responses[status] = {"$ref": f"#/components/responses/{name}"}
-    components["schemas"]["Problem"] = _problem_schema(known)
-    components["schemas"] = dict(sorted(components["schemas"].items()))
-    return result
-
-
-def operations(description: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    """Every operation of an OpenAPI document."""
-    for methods in description["paths"].values():
-        yield from methods.values()
-
-
-def _response(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
-    listed = " or ".join(f"`{code}`" for code in sorted(codes))
-    examples = {code: {"value": document(status, code=code, detail=codes[code])} for code in sorted(codes)}
-    return {
-        "description": f"A problem with the code {listed}.",
-        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}},
-    }
-
-
-def _name(codes: Iterable[str]) -> str:
-    """`not_found` and `video_not_found` are NotFoundOrVideoNotFound."""
-    return "Or".join(code.title().replace("_", "") for code in codes)
-
-
-def _problem_schema(codes: Iterable[str]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "description": "Why a request was refused: problem details after RFC 9457.",
-        "required": ["type", "title", "status", "detail", "code", "errors"],
-        "properties": {
-            "type": {"type": "string", "format": "uri", "description": "A name for the kind of problem."},
-            "title": {"type": "string", "description": "The code in words."},
-            "status": {"type": "integer", "description": "The HTTP status."},
-            "detail": {"type": "string", "description": "What is wrong, for people; it may be reworded."},
-            "code": {
-                "type": "string",
-                "enum": sorted(codes),
-                "description": "What is wrong, for programs; it never changes its meaning.",
-            },
-            "errors": {
-                "type": "object",
-                "description": "Sentences by the name of each faulty field; a nested field is written with dots.",
-                "additionalProperties": {"type": "array", "items": {"type": "string"}},
-            },
-        },
-    }

@@ -8,6 +8,7 @@ _ANY = {
         "authentication_failed": "This API key is not known, was revoked, or has expired.",
     },
     HTTPStatus.NOT_ACCEPTABLE: {"not_acceptable": "Could not satisfy the request Accept header."},
+    HTTPStatus.TOO_MANY_REQUESTS: {"throttled": "Request was throttled. Expected available in 23 seconds."},
     HTTPStatus.INTERNAL_SERVER_ERROR: {
         "internal_error": "Something went wrong on our side; the failure has been recorded."
     },

@@ -38,6 +38,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "backend.config.middleware.ContentSecurityPolicy",
+    "backend.config.middleware.RateLimitHeaders",
     "backend.config.middleware.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -150,6 +151,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["backend.config.parsers.JSONParser"],
     "EXCEPTION_HANDLER": "backend.videos.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_THROTTLE_CLASSES": ["backend.accounts.throttling.PlanThrottle"],
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_SCHEMA_CLASS": "backend.config.openapi.AutoSchema",
 }
@@ -159,7 +161,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "0.1.0",
     "OAS_VERSION": "3.1.0",
     "LICENSE": {"name": "AGPL-3.0-or-later", "identifier": "AGPL-3.0-or-later"},
-    "POSTPROCESSING_HOOKS": ["backend.config.openapi.add_problems"],
+    "POSTPROCESSING_HOOKS": ["backend.config.openapi_problems.complete"],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
 

@@ -1,0 +1,48 @@
+"""How often something was done in the current window of time, counted by all processes together.
+
+One statement on one row, which does not wait for the disk: the table is not logged, and a crash of the server
+begins all counts anew. Windows are fixed, so that a subject can do twice its most around the end of one.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
+
+from backend.accounts.models import Count
+
+_WINDOW = "date_bin(%(window)s, statement_timestamp(), 'epoch')"
+_TAKE = f"""
+    INSERT INTO {Count._meta.db_table} AS kept (subject, began_at, taken)
+    VALUES (%(subject)s, {_WINDOW}, 1)
+    ON CONFLICT (subject) DO UPDATE SET
+        taken = CASE WHEN kept.began_at = excluded.began_at THEN kept.taken + 1 ELSE 1 END,
+        began_at = excluded.began_at
+    RETURNING taken, extract(epoch FROM began_at + %(window)s - statement_timestamp())::float8
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    count: int  # in this window, with the one just counted
+    seconds_left: float  # until the window ends
+
+
+def take(subject: str, window: timedelta) -> Taken:
+    """Counts one. Raises Django's database errors."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE, {"subject": subject, "window": window})
+        count, seconds = cursor.fetchone()
+    return Taken(count=count, seconds_left=max(seconds, 0.0))
+
+
+def give_back(subject: str) -> None:
+    """Takes back what was counted last."""
+    Count.objects.filter(subject=subject, taken__gt=0).update(taken=F("taken") - 1)
+
+
+def forget(older_than: timedelta) -> None:
+    """Deletes what has not been counted for so long, which is more than any window."""
+    Count.objects.filter(began_at__lt=Now() - older_than).delete()
