@@ -13,6 +13,8 @@ from contract.plans import SHARES
 REGION = "us-east-1"
 BUCKET = "framebatch-media"
 JOB_QUEUE = "framebatch"
+ENTERPRISE_QUEUE = "framebatch-enterprise"
+ON_DEMAND_QUEUE = "framebatch-on-demand"
 JOB_IMAGE = "framebatch/batch_job:local"
 
 _ATTEMPT_SECONDS = 3600
@@ -87,7 +89,7 @@ def create_account(
 def create_batch(
     session: boto3.Session, batch_url: str, *, environment: Mapping[str, str], account: Account, vcpus: int
 ) -> str:
-    """Compute environment, fair-share queue and job definition; gives the definition's ARN."""
+    """Compute environments, fair-share queues and job definition; gives the definition's ARN."""
     batch = session.client("batch", endpoint_url=batch_url)
     policy = batch.create_scheduling_policy(
         name="framebatch-plans",
@@ -99,25 +101,32 @@ def create_batch(
             ],
         },
     )
-    batch.create_compute_environment(
-        computeEnvironmentName="framebatch",
-        type="MANAGED",
-        computeResources={
-            "type": "EC2",
-            "minvCpus": 0,
-            "maxvCpus": vcpus,
-            "instanceTypes": ["optimal"],
-            "subnets": ["subnet-local"],
-            "instanceRole": "arn:aws:iam::123456789012:instance-profile/local",
-        },
+    for environment_name, kind in (("framebatch", "SPOT"), ("framebatch-on-demand", "EC2")):
+        batch.create_compute_environment(
+            computeEnvironmentName=environment_name,
+            type="MANAGED",
+            computeResources={
+                "type": kind,
+                "minvCpus": 0,
+                "maxvCpus": vcpus,
+                "instanceTypes": ["optimal"],
+                "subnets": ["subnet-local"],
+                "instanceRole": "arn:aws:iam::123456789012:instance-profile/local",
+            },
+        )
+    queues = (
+        (JOB_QUEUE, 1, "framebatch"),
+        (ENTERPRISE_QUEUE, 10, "framebatch"),
+        (ON_DEMAND_QUEUE, 1, "framebatch-on-demand"),
     )
-    batch.create_job_queue(
-        jobQueueName=JOB_QUEUE,
-        state="ENABLED",
-        priority=1,
-        schedulingPolicyArn=policy["arn"],
-        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "framebatch"}],
-    )
+    for queue, priority, environment_name in queues:
+        batch.create_job_queue(
+            jobQueueName=queue,
+            state="ENABLED",
+            priority=priority,
+            schedulingPolicyArn=policy["arn"],
+            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment_name}],
+        )
     definition = batch.register_job_definition(
         **job_definition(
             image=JOB_IMAGE,

@@ -69,6 +69,8 @@ class Analysis(models.Model):
         default=AnalysisStatus.QUEUED.value,
         db_default=AnalysisStatus.QUEUED.value,
     )
+    # Spot machines have been given up: only the job that was submitted afterwards may claim it.
+    on_demand = models.BooleanField(default=False, db_default=False)
     stage = models.TextField(blank=True, default="", db_default="")
     frames_done = models.BigIntegerField(default=0, db_default=0)
     frames_total = models.BigIntegerField(null=True, blank=True)
@@ -84,6 +86,7 @@ class Analysis(models.Model):
     batch_state = models.TextField(blank=True, default="", db_default="")
     batch_reason = models.TextField(blank=True, default="", db_default="")
     batch_attempts = models.SmallIntegerField(default=0, db_default=0)  # attempts that have ended
+    runnable_since = models.DateTimeField(null=True, blank=True, editable=False)  # while `batch_state` is RUNNABLE
 
     error_code = models.TextField(blank=True, default="", db_default="")
     error_message = models.TextField(blank=True, default="", db_default="")
@@ -192,6 +195,7 @@ class OwedCall(models.Model):
 
     class Kind(models.TextChoices):
         TERMINATE_JOB = "terminate_job"  # the subject is the job's id
+        CANCEL_ANALYSIS = "cancel_analysis"  # the subject is the analysis' id
         REMOVE_ANALYSIS = "remove_analysis"  # the subject is the analysis' id
 
     kind = models.TextField(choices=Kind.choices)
@@ -200,12 +204,15 @@ class OwedCall(models.Model):
     done_at = models.DateTimeField(null=True, blank=True)
     not_before = models.DateTimeField(db_default=Now())
     attempts = models.IntegerField(default=0, db_default=0)  # that failed
+    given_up_at = models.DateTimeField(null=True, blank=True, editable=False)  # after so many that it never will
     last_error = models.TextField(blank=True, default="", db_default="")
 
     class Meta:
         indexes = [
             models.Index(
-                fields=["not_before"], name="videos_owedcall_due", condition=models.Q(done_at__isnull=True)
+                fields=["not_before"],
+                name="videos_owedcall_due",
+                condition=models.Q(done_at__isnull=True, given_up_at__isnull=True),
             ),
         ]
         constraints = [models.UniqueConstraint(fields=["kind", "subject"], name="videos_owedcall_once")]
@@ -215,13 +222,15 @@ class OwedCall(models.Model):
 
 
 class DeadRequest(models.Model):
-    """A request that ended as a dead letter. SQS would forget it after its retention time, 14 days at most."""
+    """A request of which no job was made: a dead letter, which SQS would forget, or one the Lambda refused."""
 
     message_id = models.TextField(unique=True)  # SQS's, which a message keeps when it is moved
     # Null where the body names none that exists.
     analysis = models.ForeignKey(Analysis, on_delete=models.CASCADE, null=True, related_name="dead_requests")
     body = models.TextField()
+    fault = models.TextField(blank=True, default="", db_default="")  # empty where its deliveries were used up
     buried_at = models.DateTimeField(db_default=Now())
+    redriven_at = models.DateTimeField(null=True, blank=True, editable=False)  # asked for anew
 
     def __str__(self) -> str:
         return f"dead letter {self.message_id}"

@@ -41,6 +41,8 @@ def waiting_reason(analysis: Analysis) -> str | None:
     """Why nothing is happening; None while something is, and when it is over."""
     if analysis.status == AnalysisStatus.QUEUED:
         return "The request is on its way to the compute service."
+    if analysis.on_demand and analysis.status == AnalysisStatus.SUBMITTED and analysis.batch_state != "RUNNING":
+        return "Machines at a reduced price did not last or did not come; one of the regular kind is on its way."
     retried = analysis.batch_attempts > 0
     if analysis.status == AnalysisStatus.RUNNING and retried and analysis.batch_state in ("RUNNABLE", "STARTING"):
         return "The last attempt stopped early; another one is on its way and goes on where that one was."

@@ -18,7 +18,7 @@ OWED_CALLS_IDLE_SECONDS = 1.0
 RECONCILER_IDLE_SECONDS = 60.0
 POLL_IDLE_SECONDS = 0.0  # an empty long poll has waited already
 
-CANCELLED = "The analysis was cancelled by its owner."  # the reason AWS Batch shows
+NOT_NEEDED = "The analysis was cancelled, or has another job."  # the reason AWS Batch shows
 
 
 def relay() -> tuple[Step, float]:
@@ -35,7 +35,7 @@ def dead_requests() -> tuple[Step, float]:
 
 def owed_calls() -> tuple[Step, float]:
     calls = {
-        OwedCall.Kind.TERMINATE_JOB.value: partial(batch_jobs().terminate, reason=CANCELLED),
+        OwedCall.Kind.TERMINATE_JOB.value: partial(batch_jobs().terminate, reason=NOT_NEEDED),
         OwedCall.Kind.REMOVE_ANALYSIS.value: partial(remove_analysis, bucket=media_bucket()),
     }
     return _releasing(partial(settle_once, calls)), OWED_CALLS_IDLE_SECONDS

@@ -130,12 +130,13 @@ def job_event(
     job_id: str = "job-1",
     attempts: list[dict[str, Any]] | None = None,
     status_reason: str | None = None,
+    on_demand: bool = False,
     **event: Any,
 ) -> str:
     """An EventBridge event of AWS Batch, with the fields AWS puts in."""
     detail: dict[str, Any] = {
         "jobArn": f"arn:aws:batch:eu-central-1:123456789012:job/{job_id}",
-        "jobName": job_name(analysis_id),
+        "jobName": job_name(analysis_id, on_demand=on_demand),
         "jobId": job_id,
         "jobQueue": "arn:aws:batch:eu-central-1:123456789012:job-queue/framebatch",
         "status": status,
