@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from backend.accounts import apis as accounts_api
 from backend.accounts import pages as accounts_pages
 from backend.config import api_docs, health
+from backend.live import apis as live_api
 from backend.videos import apis, export_apis, pages, result_apis
 
 API: list[URLPattern] = [
@@ -12,7 +13,9 @@ API: list[URLPattern] = [
     path("api/videos/<uuid:video_id>", apis.VideoDetail.as_view(), name="api-video"),
     path("api/videos/<uuid:video_id>/finish", apis.VideoFinish.as_view(), name="api-video-finish"),
     path("api/analyses", apis.AnalysisList.as_view(), name="api-analyses"),
+    path("api/analyses/live", live_api.AnalysesLive.as_view(), name="api-analyses-live"),
     path("api/analyses/<uuid:analysis_id>", apis.AnalysisDetail.as_view(), name="api-analysis"),
+    path("api/analyses/<uuid:analysis_id>/live", live_api.AnalysisLive.as_view(), name="api-analysis-live"),
     path("api/analyses/<uuid:analysis_id>/cancel", apis.AnalysisCancel.as_view(), name="api-analysis-cancel"),
     path("api/analyses/<uuid:analysis_id>/retry", apis.AnalysisRetry.as_view(), name="api-analysis-retry"),
     path(

@@ -36,7 +36,7 @@ OPTIONS = {**AnalysisOptions().to_dict(), "confidence": 0.4, "classes": ["car", 
 _LINKS = {
     "self": _ANALYSIS_PATH,
     "video": _VIDEO_PATH,
-    **{name: f"{_ANALYSIS_PATH}/{name}" for name in ("detections", "tracks", "seconds", "events")},
+    **{name: f"{_ANALYSIS_PATH}/{name}" for name in ("detections", "tracks", "seconds", "events", "live")},
     **{name: f"{_ANALYSIS_PATH}/{name}" for name in ("thumbnails", "media")},
     "exports": {"csv": f"{_ANALYSIS_PATH}/exports/csv"},
     "page": f"/analyses/{ANALYSIS_ID}",

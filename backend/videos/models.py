@@ -10,7 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
-from backend.videos.fields import RealField
+from backend.videos.fields import CurrentTransaction, RealField, TransactionIdField
 from contract import keys
 from contract.plans import Plan
 from contract.statuses import TERMINAL, AnalysisStatus
@@ -144,10 +144,15 @@ class AnalysisEvent(models.Model):
     status = models.TextField()
     source = models.TextField()  # backend, batch or job
     detail = models.JSONField(default=dict, db_default={})
+    # Of those who listen to several analyses: what was committed late has an earlier id than what they know.
+    transaction = TransactionIdField(db_default=CurrentTransaction(), editable=False)
 
     class Meta:
-        # By id, not by time: all events of one transaction carry the same time.
-        indexes = [models.Index(fields=["analysis", "id"], name="videos_event_history")]
+        indexes = [
+            # By id, not by time: all events of one transaction carry the same time.
+            models.Index(fields=["analysis", "id"], name="videos_event_history"),
+            models.Index(fields=["transaction"], name="videos_event_transaction"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.status} ({self.source})"

@@ -29,16 +29,10 @@ def video_document(video: Video) -> dict[str, Any]:
     }
 
 
-def analysis_document(analysis: Analysis) -> dict[str, Any]:
-    links = ("detections", "tracks", "seconds", "events", "thumbnails", "media")
+def status_document(analysis: Analysis) -> dict[str, Any]:
+    """What changes while one looks."""
     return {
         "id": str(analysis.pk),
-        "video": str(analysis.video_id),
-        "retry_of": str(analysis.retry_of_id) if analysis.retry_of_id else None,
-        "model": analysis.model,
-        "task": analysis.task,
-        "options": analysis.options,
-        "plan": analysis.plan,
         "status": analysis.status,
         "status_sentence": status_sentence(analysis),
         "stage": analysis.stage,
@@ -49,10 +43,24 @@ def analysis_document(analysis: Analysis) -> dict[str, Any]:
         "waiting_reason": waiting_reason(analysis),
         **estimates(analysis),
         "error": _error(analysis),
-        "created_at": analysis.created_at,
         "submitted_at": analysis.submitted_at,
         "started_at": analysis.started_at,
         "finished_at": analysis.finished_at,
+    }
+
+
+def analysis_document(analysis: Analysis) -> dict[str, Any]:
+    links = ("detections", "tracks", "seconds", "events", "live", "thumbnails", "media")
+    return {
+        "id": str(analysis.pk),
+        "video": str(analysis.video_id),
+        "retry_of": str(analysis.retry_of_id) if analysis.retry_of_id else None,
+        "model": analysis.model,
+        "task": analysis.task,
+        "options": analysis.options,
+        "plan": analysis.plan,
+        **status_document(analysis),
+        "created_at": analysis.created_at,
         "stage_seconds": analysis.stage_seconds,
         "decode_report": analysis.decode_report,
         "summary": analysis.summary,

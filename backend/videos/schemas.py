@@ -159,6 +159,7 @@ class AnalysisLinks(serializers.Serializer):
     tracks = Link()
     seconds = Link()
     events = Link()
+    live = Link(help_text="Server-sent events.")
     thumbnails = Link()
     media = Link()
     cancel = Link(required=False, help_text="While it is not over.")

@@ -26,6 +26,7 @@ FOREIGN = {
     "api-analysis-detections": "GET",
     "api-analysis-tracks": "GET",
     "api-analysis-events": "GET",
+    "api-analysis-live": "GET",
     "api-analysis-thumbnails": "GET",
     "api-analysis-export": "GET",
     "api-analysis-seconds": "GET",
