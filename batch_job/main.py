@@ -94,7 +94,7 @@ def _analyse(
     with closing(MediaBucket(settings.media_bucket, halt=stop.check, pause=stop.pause)) as bucket:
         claim.enter(Stage.FETCHING)
         with (
-            bucket.arriving(request.video_key, path, watch=watch) as file,
+            bucket.arriving(request.video_key, path, watch=watch, etag=request.video_etag) as file,
             opened_analysis(
                 file,
                 request=request,

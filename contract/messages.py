@@ -24,6 +24,7 @@ class AnalysisRequest:
     analysis_id: UUID
     video_key: str  # key in the media bucket
     model: str  # name in the runtime manifest
+    video_etag: str = ""  # S3's name for the very content that was checked; empty takes whatever is there
     plan: Plan = Plan.FREE
     on_demand: bool = False  # the last attempt, on a machine that nobody takes away
     video_seconds: float | None = None  # the video's length, where it is known
@@ -38,6 +39,7 @@ class AnalysisRequest:
                 "version": self.version,
                 "analysis_id": str(self.analysis_id),
                 "video_key": self.video_key,
+                "video_etag": self.video_etag,
                 "model": self.model,
                 "plan": self.plan.value,
                 "on_demand": self.on_demand,
@@ -69,6 +71,7 @@ class AnalysisRequest:
             return cls(
                 analysis_id=UUID(_text(document, "analysis_id")),
                 video_key=_text(document, "video_key"),
+                video_etag=_text(document, "video_etag") if document.get("video_etag") else "",
                 model=_text(document, "model"),
                 plan=Plan(document.get("plan", Plan.FREE)),
                 on_demand=_flag(document, "on_demand"),

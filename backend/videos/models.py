@@ -20,9 +20,12 @@ ANALYSIS_STATUSES = [status.value for status in AnalysisStatus]
 ACTIVE_STATUSES = [status.value for status in AnalysisStatus if status not in TERMINAL]
 
 
-class UploadStatus(models.TextChoices):
-    UPLOADING = "uploading"  # the URL was handed out; the object may not exist yet
-    UPLOADED = "uploaded"  # the object exists and has the declared size
+class VideoStatus(models.TextChoices):
+    UPLOADING = "uploading"  # URLs were handed out; the object does not exist yet, or was not looked for
+    ABORTED = "aborted"  # given up by its owner or for its age; what has arrived is removed
+    PROBING = "probing"  # the object exists, has the declared size, and is about to be looked at
+    READY = "ready"  # it is a video; `facts` says which, and analyses may be asked for
+    REFUSED = "refused"  # it is none that can be analysed; `refusal_code` says why
 
 
 class Video(models.Model):
@@ -33,14 +36,47 @@ class Video(models.Model):
     filename = models.TextField()
     content_type = models.TextField()
     size_bytes = models.BigIntegerField()
-    status = models.TextField(choices=UploadStatus.choices, default=UploadStatus.UPLOADING.value)
+    status = models.TextField(choices=VideoStatus.choices, default=VideoStatus.UPLOADING.value)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     uploaded_at = models.DateTimeField(null=True, blank=True, editable=False)
 
+    start_key = models.TextField(null=True, blank=True, editable=False)  # the client's idempotency key
+
+    # S3's name of the multipart upload, and the size of its parts; empty and null for a single PUT.
+    upload_id = models.TextField(blank=True, default="", db_default="", editable=False)
+    part_bytes = models.BigIntegerField(null=True, blank=True, editable=False)
+    signed_at = models.DateTimeField(db_default=Now(), editable=False)  # when a URL was last handed out
+    # What S3 holds: of an upload that is not finished, the checksum that a single PUT must have.
+    checksum_algorithm = models.TextField(blank=True, default="", db_default="", editable=False)
+    checksum = models.TextField(blank=True, default="", db_default="", editable=False)
+    etag = models.TextField(blank=True, default="", db_default="", editable=False)
+
+    facts = models.JSONField(null=True, blank=True, editable=False)  # `backend.probe.looking.VideoFacts`
+    refusal_code = models.TextField(blank=True, default="", db_default="", editable=False)
+    probe_attempts = models.SmallIntegerField(default=0, db_default=0, editable=False)  # that were begun
+    probe_not_before = models.DateTimeField(db_default=Now(), editable=False)
+
     class Meta:
-        indexes = [models.Index(fields=["owner", "-created_at", "-id"], name="videos_video_newest")]
+        indexes = [
+            models.Index(fields=["owner", "-created_at", "-id"], name="videos_video_newest"),
+            models.Index(
+                fields=["probe_not_before"],
+                name="videos_video_to_probe",
+                condition=models.Q(status=VideoStatus.PROBING.value),
+            ),
+            models.Index(
+                fields=["signed_at"],
+                name="videos_video_unfinished",
+                condition=models.Q(status__in=[VideoStatus.UPLOADING.value, VideoStatus.ABORTED.value]),
+            ),
+        ]
         constraints = [
             models.CheckConstraint(condition=models.Q(size_bytes__gte=0), name="videos_video_size_bytes"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[status.value for status in VideoStatus]),
+                name="videos_video_status",
+            ),
+            models.UniqueConstraint(fields=["owner", "start_key"], name="videos_video_start_once"),
         ]
 
     def __str__(self) -> str:
@@ -49,6 +85,12 @@ class Video(models.Model):
     @property
     def key(self) -> str:
         return keys.upload_key(self.owner_id, self.id)
+
+    @property
+    def seconds(self) -> float | None:
+        """Its length, as far as the probe could tell."""
+        duration_us = (self.facts or {}).get("duration_us")
+        return None if duration_us is None else duration_us / 1_000_000
 
 
 class Analysis(models.Model):

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from backend.videos.models import Analysis
+from backend.videos.models import Analysis, Video, VideoStatus
+from contract.errors import FAILURES, ErrorCode
 from contract.statuses import AnalysisStatus, Stage
 
 _STAGES = {
@@ -59,6 +60,30 @@ def waiting_reason(analysis: Analysis) -> str | None:
         case "RUNNING":
             return "The machine is ready; the analysis is about to start."
     return "The compute service has accepted the request."
+
+
+def video_sentence(video: Video) -> str:
+    """What is the matter with it; empty once it can be analysed."""
+    match video.status:
+        case VideoStatus.UPLOADING:
+            return "The upload is not finished; choose the same file again to go on."
+        case VideoStatus.ABORTED:
+            return "The upload was aborted."
+        case VideoStatus.PROBING:
+            return "The file is being looked at."
+        case VideoStatus.REFUSED:
+            return FAILURES[ErrorCode(video.refusal_code)].sentence
+    return ""
+
+
+def described(facts: Mapping[str, Any]) -> str:
+    """A video in half a line."""
+    size = f"{facts['codec']}, {facts['width']} × {facts['height']}"
+    if facts["duration_us"] is None:
+        return size
+    about = "about " if facts["estimated"] else ""
+    minutes, seconds = divmod(facts["duration_us"] / 1_000_000, 60)
+    return f"{size}, {about}{f'{minutes:.0f} min ' if minutes else ''}{seconds:.{0 if minutes else 1}f} s"
 
 
 def decode_sentences(report: Mapping[str, Any]) -> list[str]:

@@ -102,7 +102,7 @@ def add_analysis(database_url: str, request: AnalysisRequest, *, status: str = "
         connection.execute(
             """
             INSERT INTO videos_video (id, owner_id, filename, content_type, size_bytes, status)
-            VALUES (%s, %s, 'clip.mp4', 'video/mp4', 1, 'uploaded')
+            VALUES (%s, %s, 'clip.mp4', 'video/mp4', 1, 'ready')
             """,
             (video, owner[0]),
         )
