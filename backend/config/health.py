@@ -25,3 +25,6 @@ def readyz(request: HttpRequest) -> HttpResponse:
     except DATABASE_AWAY as exc:
         return unavailable(exc) or HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
     return JsonResponse({"status": "ready"})
+
+
+CHECKS = {"/healthz": healthz, "/readyz": readyz}

@@ -6,10 +6,22 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
 from backend.config.errors import service_unavailable
+from backend.config.health import CHECKS
 from backend.gateways.errors import StorageUnavailable
 from backend.videos.wiring import media_bucket
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class HealthChecks:
+    """Answered before all else: a load balancer asks by the address of the task, which is no allowed host."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        check = CHECKS.get(request.path_info)
+        return check(request) if check else self._get_response(request)
 
 
 class ContentSecurityPolicy:

@@ -36,6 +36,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "backend.config.middleware.HealthChecks",
     "django.middleware.security.SecurityMiddleware",
     "backend.config.middleware.ContentSecurityPolicy",
     "backend.config.middleware.RateLimitHeaders",
@@ -102,12 +103,11 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# Transport. One variable, HTTPS, decides; the health checks of a load balancer come without TLS.
+# Transport. One variable, HTTPS, decides.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = environment.https
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if environment.https else 0
 # HSTS speaks for this host only; what lies below it is not ours to decide.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
@@ -122,9 +122,8 @@ REQUESTS_QUEUE_URL = environment.requests_queue_url
 DEAD_REQUESTS_QUEUE_URL = environment.dead_requests_queue_url
 JOB_EVENTS_QUEUE_URL = environment.job_events_queue_url
 RUNTIME_MANIFEST = environment.runtime_manifest
+MAX_UPLOAD_BYTES = 5 * 1024**3  # the most that S3 takes in one PUT
 UPLOAD_URL_SECONDS = 3600
-UPLOAD_KEPT_HOURS = 24  # after the last URL was handed out
-PROBE_WAIT_SECONDS = 5.0  # that the end of an upload waits for what the worker finds in it
 DOWNLOAD_URL_SECONDS = 3600
 
 # Static files: collected and fingerprinted where STATIC_ROOT is given, else served from the source tree.
