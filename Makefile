@@ -12,7 +12,7 @@ PINS := constraints.txt pyproject.toml
 FOR_MODEL := $(if $(filter %.pt,$(wildcard $(MODEL))),.venv/.torch,.venv/.local)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test lint openapi demo-model image bench bench-first-run bench-analyser bench-analyser-gpu costs lock clean
+.PHONY: help demo up down test test-terraform lint openapi demo-model image bench bench-first-run bench-analyser bench-analyser-gpu terraform-inputs costs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ down: ## Stop a stack that serves in another terminal
 
 test: .venv/.test ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+
+test-terraform: .venv/.test ## Run the tests of terraform/ alone; takes terraform, and TF_PLUGIN_DIR where its provider lies at hand
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup tests/terraform
 
 lint: .venv/.test ## Check style, types and import rules
 	@$(BIN)/ruff check .
@@ -45,10 +48,6 @@ demo-model: .venv/.torch ## Train, export and measure the demo model again (minu
 image: .venv/.python ## Build the image of the analysis job with docker or podman; BASE= for a mirror of its base
 	@$(BIN)/python tools/batch_image.py $(if $(BASE),--base "$(BASE)")
 
-.PHONY: lambda-zip
-lambda-zip: ## Build the Lambda's deployment package, the same bytes from the same sources
-	@$(PYTHON) tools/lambda_zip.py
-
 bench: bench-first-run bench-analyser ## Measure everything against the bars of the design
 
 bench-first-run: ## Measure clone -> result in an empty folder with an empty HOME
@@ -59,6 +58,9 @@ bench-analyser: .venv/.test ## Measure speed, storing, memory and kills of the a
 
 bench-analyser-gpu: .venv/.torch ## Measure the analyser on a GPU (needs one, and the same two folders)
 	@$(BIN)/python -m bench.analyser_gpu
+
+terraform-inputs: ## Write terraform/contract.json, what Terraform declares of the contract
+	@$(PYTHON) tools/terraform_inputs.py
 
 costs: ## Work out what a month costs, into docs/costs.md (`python -m costs --help` for your own numbers)
 	@$(PYTHON) -m costs --page docs/costs.md

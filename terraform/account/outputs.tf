@@ -1,0 +1,9 @@
+output "repository_urls" {
+  description = "Where images are pushed, by kind: analysis and backend."
+  value       = module.registry.repository_urls
+}
+
+output "state_bucket" {
+  description = "Bucket of the environments' states."
+  value       = aws_s3_bucket.states.bucket
+}

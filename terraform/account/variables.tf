@@ -1,0 +1,32 @@
+variable "region" {
+  type        = string
+  description = "Region of the images and states, such as eu-central-1."
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "The region must be one of AWS, such as eu-central-1."
+  }
+}
+
+variable "missing_service_roles" {
+  type        = set(string)
+  default     = ["batch", "spot"]
+  description = "Services whose own role the account does not have yet: `aws iam get-role --role-name AWSServiceRoleForBatch`, and AWSServiceRoleForEC2Spot, tell. An empty list where both are there."
+
+  validation {
+    condition     = length(setsubtract(var.missing_service_roles, ["batch", "spot"])) == 0
+    error_message = "The missing_service_roles can be batch and spot."
+  }
+}
+
+variable "keep_images" {
+  type        = number
+  default     = 30
+  description = "How many images of each kind are kept, the newest."
+}
+
+variable "force_delete" {
+  type        = bool
+  default     = false
+  description = "Whether `terraform destroy` removes images and states."
+}

@@ -1,0 +1,150 @@
+# The API and its worker on Fargate: one image, a service each, and a task that migrates the database.
+
+data "aws_region" "current" {}
+data "aws_caller_identity" "current" {}
+
+# Which models the published machine image has. Read here, so that a new image gives the backend a new revision.
+data "aws_ssm_parameter" "manifest" {
+  name = "/framebatch/runtime/${local.contract.runtime_abi}/manifest"
+}
+
+locals {
+  contract      = jsondecode(file("${path.module}/../../contract.json"))
+  manifest_path = "/tmp/manifest.json"
+
+  environment = merge(var.environment, {
+    ALLOWED_HOSTS           = var.domain_name
+    CSRF_TRUSTED_ORIGINS    = "https://${var.domain_name}"
+    DATABASE_URL            = var.database_url
+    MEDIA_BUCKET            = var.bucket
+    REQUESTS_QUEUE_URL      = var.requests_queue_url
+    DEAD_REQUESTS_QUEUE_URL = var.dead_requests_queue_url
+    JOB_EVENTS_QUEUE_URL    = var.job_events_queue_url
+    RUNTIME_MANIFEST        = local.manifest_path
+    MANIFEST                = nonsensitive(data.aws_ssm_parameter.manifest.value)
+  })
+
+  secrets = {
+    PGPASSWORD = var.database_password_secret_arn
+    SECRET_KEY = aws_secretsmanager_secret.secret_key.arn
+  }
+
+  # Only the load balancer reaches the API, so that whatever forwards is believed.
+  programs = {
+    api     = "python -m uvicorn backend.config.asgi:application --host 0.0.0.0 --port ${var.port} --proxy-headers --forwarded-allow-ips '*'"
+    worker  = "python -m backend.manage run_worker"
+    migrate = "python -m backend.manage migrate --no-input"
+  }
+  services = { for name in ["api", "worker"] : name => var.sizes[name] }
+  sizes    = merge(var.sizes, { migrate = { cpu = 256, memory_mib = 512 } })
+
+  network_configuration = {
+    subnets        = var.subnet_ids
+    securityGroups = [var.security_group_id]
+    assignPublicIp = var.public_addresses ? "ENABLED" : "DISABLED"
+  }
+}
+
+resource "aws_secretsmanager_secret" "secret_key" {
+  name                    = "${var.name}/secret-key"
+  description             = "Django's key, which signs sessions."
+  recovery_window_in_days = var.deletion_protection ? 30 : 0
+}
+
+resource "aws_secretsmanager_secret_version" "secret_key" {
+  secret_id                = aws_secretsmanager_secret.secret_key.id
+  secret_string_wo         = local.new_secret_key
+  secret_string_wo_version = var.secret_key_version
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  for_each = local.programs
+
+  name              = "/${var.name}/${each.key}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_ecs_cluster" "this" {
+  name = var.name
+
+  setting {
+    name  = "containerInsights"
+    value = var.container_insights ? "enabled" : "disabled"
+  }
+}
+
+resource "aws_ecs_task_definition" "this" {
+  for_each = local.programs
+
+  family                   = "${var.name}-${each.key}"
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = local.sizes[each.key].cpu
+  memory                   = local.sizes[each.key].memory_mib
+  execution_role_arn       = aws_iam_role.execution.arn
+  task_role_arn            = try(aws_iam_role.task[each.key].arn, null) # migrating calls no service of AWS
+
+  container_definitions = jsonencode([{
+    name         = each.key
+    image        = var.image
+    essential    = true
+    command      = ["sh", "-c", "printf %s \"$MANIFEST\" > ${local.manifest_path} && exec ${each.value}"]
+    environment  = [for name in sort(keys(local.environment)) : { name = name, value = local.environment[name] }]
+    secrets      = [for name in sort(keys(local.secrets)) : { name = name, valueFrom = local.secrets[name] }]
+    portMappings = each.key == "api" ? [{ containerPort = var.port, hostPort = var.port, protocol = "tcp" }] : []
+    stopTimeout  = 60
+    logConfiguration = {
+      logDriver = "awslogs"
+      options = {
+        awslogs-group         = aws_cloudwatch_log_group.this[each.key].name
+        awslogs-region        = data.aws_region.current.name
+        awslogs-stream-prefix = each.key
+      }
+    }
+  }])
+}
+
+resource "aws_ecs_service" "this" {
+  for_each = local.services
+
+  name            = each.key
+  cluster         = aws_ecs_cluster.this.id
+  task_definition = aws_ecs_task_definition.this[each.key].arn
+  desired_count   = each.value.tasks
+  launch_type     = "FARGATE"
+  propagate_tags  = "SERVICE"
+
+  # A new version that does not start takes nothing away from the old one.
+  deployment_circuit_breaker {
+    enable   = true
+    rollback = true
+  }
+
+  network_configuration {
+    subnets          = local.network_configuration.subnets
+    security_groups  = local.network_configuration.securityGroups
+    assign_public_ip = var.public_addresses
+  }
+
+  dynamic "load_balancer" {
+    for_each = each.key == "api" ? [1] : []
+
+    content {
+      target_group_arn = aws_lb_target_group.api.arn
+      container_name   = "api"
+      container_port   = var.port
+    }
+  }
+
+  health_check_grace_period_seconds = each.key == "api" ? 60 : null
+
+  lifecycle {
+    ignore_changes = [desired_count] # autoscaling's
+  }
+
+  depends_on = [
+    aws_lb_listener.https,
+    aws_iam_role_policy.execution,
+    aws_secretsmanager_secret_version.secret_key,
+  ]
+}

@@ -1,0 +1,223 @@
+variable "name" {
+  type        = string
+  description = "Name of the cluster and the load balancer, and the beginning of all other names."
+}
+
+variable "image" {
+  type        = string
+  description = "Image of the backend in ECR, by its digest or an immutable tag."
+
+  validation {
+    condition     = can(regex("^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com/[a-z0-9._/-]+(@sha256:[0-9a-f]{64}|:[A-Za-z0-9._-]+)$", var.image)) && !endswith(var.image, ":latest")
+    error_message = "The backend's image must be one in ECR with its digest or its tag, such as 123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend@sha256:..., and not :latest, which says nothing."
+  }
+}
+
+variable "domain_name" {
+  type        = string
+  description = "Where users find the product, such as video.example.org."
+
+  validation {
+    condition     = can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.domain_name)) && length(var.domain_name) <= 64
+    error_message = "The domain_name must be a host's name in small letters, at most 64 of them, such as video.example.org, without https:// and a path."
+  }
+}
+
+variable "hosted_zone_id" {
+  type        = string
+  default     = null
+  description = "Route 53 zone of the domain: certificate and address are made in it. Null where the domain is kept elsewhere."
+
+  validation {
+    condition     = var.hosted_zone_id == null ? true : can(regex("^[A-Z0-9]{8,32}$", var.hosted_zone_id))
+    error_message = "The hosted_zone_id must be the id of a Route 53 zone, such as Z0123456789ABCDEFGHIJ, or null."
+  }
+}
+
+variable "certificate_arn" {
+  type        = string
+  default     = null
+  description = "Certificate of the domain in ACM, in the region, where there is no hosted_zone_id; the domain must then point at the load balancer."
+
+  validation {
+    condition     = var.certificate_arn == null ? true : can(regex("^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+$", var.certificate_arn))
+    error_message = "The certificate_arn must be the ARN of a certificate in ACM, or null."
+  }
+
+  validation {
+    condition     = (var.certificate_arn == null) != (var.hosted_zone_id == null)
+    error_message = "Give either hosted_zone_id, in which a certificate is made, or certificate_arn: HTTPS needs one of them."
+  }
+}
+
+variable "port" {
+  type        = number
+  description = "Where the API listens."
+}
+
+variable "sizes" {
+  type = object({
+    api    = object({ cpu = number, memory_mib = number, tasks = number })
+    worker = object({ cpu = number, memory_mib = number, tasks = number })
+  })
+  description = "CPU units (1024 are a core), memory and tasks of the API, to begin with, and of the worker."
+
+  validation {
+    condition = alltrue([for size in values(var.sizes) : contains(
+      lookup(
+        {
+          "256"  = [512, 1024, 2048]
+          "512"  = [for gib in range(1, 5) : gib * 1024]
+          "1024" = [for gib in range(2, 9) : gib * 1024]
+          "2048" = [for gib in range(4, 17) : gib * 1024]
+          "4096" = [for gib in range(8, 31) : gib * 1024]
+        },
+        tostring(size.cpu),
+        [],
+      ),
+      size.memory_mib,
+    )])
+    error_message = "The sizes must be ones that Fargate offers: cpu 256 with memory_mib 512, 1024 or 2048; 512 with 1 to 4 GiB; 1024 with 2 to 8; 2048 with 4 to 16; 4096 with 8 to 30."
+  }
+
+  validation {
+    condition     = alltrue([for size in values(var.sizes) : floor(size.tasks) == size.tasks && size.tasks >= 1])
+    error_message = "The sizes must ask for at least one task each: without the worker no request is ever sent."
+  }
+}
+
+variable "api_max_tasks" {
+  type        = number
+  description = "Up to how many tasks the API grows by itself."
+
+  validation {
+    condition     = floor(var.api_max_tasks) == var.api_max_tasks && var.api_max_tasks >= var.sizes.api.tasks
+    error_message = "api_max_tasks must be a whole number, no less than the tasks that the API begins with."
+  }
+}
+
+variable "environment" {
+  type        = map(string)
+  nullable    = false
+  default     = {}
+  description = "Settings of the backend, such as SOURCE_URL and LOG_LEVEL; no secrets."
+
+  validation {
+    condition = length(setintersection(keys(var.environment), [
+      "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DATABASE_URL", "DEAD_REQUESTS_QUEUE_URL", "DEBUG", "HTTPS", "JOB_EVENTS_QUEUE_URL",
+      "MANIFEST", "MEDIA_BUCKET", "PGPASSWORD", "REQUESTS_QUEUE_URL", "RUNTIME_MANIFEST", "SECRET_KEY",
+    ])) == 0
+    error_message = "The backend's environment may not set what comes from other resources, such as DATABASE_URL or SECRET_KEY, nor DEBUG and HTTPS."
+  }
+}
+
+variable "secret_key_version" {
+  type        = number
+  nullable    = false
+  default     = 1
+  description = "Raise it to change Django's key, which signs everybody out; then deploy the backend anew."
+
+  validation {
+    condition     = floor(var.secret_key_version) == var.secret_key_version && var.secret_key_version >= 1
+    error_message = "secret_key_version must be a whole number, at least 1."
+  }
+}
+
+variable "container_insights" {
+  type        = bool
+  nullable    = false
+  default     = false
+  description = "Whether CloudWatch keeps metrics of each task, which are paid for."
+}
+
+variable "deletion_protection" {
+  type        = bool
+  nullable    = false
+  default     = true
+  description = "Whether the load balancer refuses to be destroyed, and a destroyed secret can be brought back for 30 days."
+}
+
+variable "vpc_id" {
+  type        = string
+  description = "Network of the load balancer's targets."
+}
+
+variable "public_subnet_ids" {
+  type        = list(string)
+  description = "Subnets of the load balancer."
+}
+
+variable "subnet_ids" {
+  type        = list(string)
+  description = "Subnets of the tasks."
+}
+
+variable "public_addresses" {
+  type        = bool
+  description = "Whether tasks need public addresses to reach AWS."
+}
+
+variable "load_balancer_security_group_id" {
+  type        = string
+  description = "Lets browsers in."
+}
+
+variable "security_group_id" {
+  type        = string
+  description = "Lets the load balancer in."
+}
+
+variable "database_url" {
+  type        = string
+  description = "Address of the database, without the password."
+}
+
+variable "database_password_secret_arn" {
+  type        = string
+  description = "Secret that holds the password."
+}
+
+variable "bucket" {
+  type        = string
+  description = "Name of the media bucket."
+}
+
+variable "bucket_arn" {
+  type        = string
+  description = "ARN of the media bucket."
+}
+
+variable "requests_queue_url" {
+  type        = string
+  description = "Where the worker sends requests."
+}
+
+variable "requests_queue_arn" {
+  type        = string
+  description = "ARN of the same queue."
+}
+
+variable "dead_requests_queue_url" {
+  type        = string
+  description = "Dead letters of requests, which the worker reads."
+}
+
+variable "dead_requests_queue_arn" {
+  type        = string
+  description = "ARN of the same queue."
+}
+
+variable "job_events_queue_url" {
+  type        = string
+  description = "What AWS Batch says of its jobs, which the worker reads."
+}
+
+variable "job_events_queue_arn" {
+  type        = string
+  description = "ARN of the same queue."
+}
+
+variable "log_retention_days" {
+  type        = number
+  description = "For how long logs are kept."
+}

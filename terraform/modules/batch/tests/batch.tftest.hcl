@@ -1,0 +1,235 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name                         = "framebatch"
+  image                        = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/analysis:0123abc"
+  spot_max_vcpus               = 16
+  on_demand_max_vcpus          = 8
+  subnet_ids                   = ["subnet-1"]
+  security_group_id            = "sg-1"
+  bucket                       = "media"
+  bucket_arn                   = "arn:aws:s3:::media"
+  database_url                 = "postgresql://framebatch@database/framebatch"
+  database_password_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:password"
+  log_retention_days           = 14
+}
+
+run "gpus_on_spot_first" {
+  command = plan
+
+  assert {
+    condition     = aws_batch_compute_environment.this["spot"].compute_resources[0].type == "SPOT" && aws_batch_compute_environment.this["spot"].compute_resources[0].allocation_strategy == "SPOT_PRICE_CAPACITY_OPTIMIZED"
+    error_message = "Jobs run on Spot, where it is cheap and likely to stay."
+  }
+
+  assert {
+    condition     = alltrue([for environment in aws_batch_compute_environment.this : environment.compute_resources[0].min_vcpus == 0])
+    error_message = "Nothing runs while no video waits."
+  }
+
+  assert {
+    condition     = alltrue([for environment in aws_batch_compute_environment.this : environment.compute_resources[0].ec2_configuration[0].image_type == "ECS_AL2023_NVIDIA"])
+    error_message = "AWS Batch knows that the machines have GPUs."
+  }
+
+  assert {
+    condition     = aws_launch_template.this.metadata_options[0].http_tokens == "required" && aws_launch_template.this.metadata_options[0].http_put_response_hop_limit == 1
+    error_message = "A container does not reach the machine's metadata."
+  }
+
+  assert {
+    condition     = aws_launch_template.this.block_device_mappings[0].ebs[0].encrypted == "true" && aws_launch_template.this.block_device_mappings[0].ebs[0].volume_initialization_rate == 300
+    error_message = "Volumes are encrypted, and filled at a rate that is paid for."
+  }
+
+  assert {
+    condition     = aws_batch_job_queue.this["enterprise"].priority > aws_batch_job_queue.this["standard"].priority
+    error_message = "Enterprise goes first."
+  }
+
+  assert {
+    condition     = alltrue([for queue in aws_batch_job_queue.this : length(queue.job_state_time_limit_action) == 3])
+    error_message = "A job that will never start is ended."
+  }
+
+  assert {
+    condition     = toset([for rule in aws_batch_job_definition.analysis.retry_strategy[0].evaluate_on_exit : rule.on_exit_code if rule.on_exit_code != null && rule.on_exit_code != ""]) == toset(["75", "137"])
+    error_message = "Jobs are tried again by the contract's exit codes."
+  }
+
+  assert {
+    condition     = length(aws_batch_scheduling_policy.plans.fair_share_policy[0].share_distribution) == 5
+    error_message = "Each plan has its share."
+  }
+
+  assert {
+    condition     = length(terraform_data.idle_delay) == 0
+    error_message = "AWS's command line is needed only for a delay."
+  }
+}
+
+run "without_gpus" {
+  command = plan
+
+  variables {
+    instance_types = ["c7i.xlarge", "c6i"]
+    job            = { gpus = 0 }
+  }
+
+  assert {
+    condition     = alltrue([for environment in aws_batch_compute_environment.this : environment.compute_resources[0].ec2_configuration[0].image_type == "ECS_AL2023"])
+    error_message = "Machines without a GPU use the image without its driver."
+  }
+}
+
+run "refuses_an_image_from_elsewhere" {
+  command = plan
+
+  variables {
+    image = "docker.io/framebatch/analysis:1"
+  }
+
+  expect_failures = [var.image]
+}
+
+run "refuses_no_instance_types" {
+  command = plan
+
+  variables {
+    instance_types = []
+  }
+
+  expect_failures = [var.instance_types]
+}
+
+run "refuses_machines_without_the_gpu_that_jobs_ask_for" {
+  command = plan
+
+  variables {
+    instance_types = ["c7i.xlarge"]
+  }
+
+  expect_failures = [var.instance_types]
+}
+
+run "refuses_arm_machines" {
+  command = plan
+
+  variables {
+    instance_types = ["g5g.xlarge"]
+  }
+
+  expect_failures = [var.instance_types]
+}
+
+run "refuses_too_few_vcpus_on_spot" {
+  command = plan
+
+  variables {
+    spot_max_vcpus = 2
+  }
+
+  expect_failures = [var.spot_max_vcpus]
+}
+
+run "refuses_too_few_vcpus_on_demand" {
+  command = plan
+
+  variables {
+    on_demand_max_vcpus = 2
+  }
+
+  expect_failures = [var.on_demand_max_vcpus]
+}
+
+run "refuses_a_delay_that_batch_refuses" {
+  command = plan
+
+  variables {
+    idle_minutes = 5
+  }
+
+  expect_failures = [var.idle_minutes]
+}
+
+run "refuses_a_limit_that_batch_refuses" {
+  command = plan
+
+  variables {
+    runnable_limit_seconds = 60
+  }
+
+  expect_failures = [var.runnable_limit_seconds]
+}
+
+run "refuses_a_volume_below_the_image" {
+  command = plan
+
+  variables {
+    volume_gib = 10
+  }
+
+  expect_failures = [var.volume_gib]
+}
+
+run "refuses_a_rate_that_ebs_refuses" {
+  command = plan
+
+  variables {
+    volume_initialization_rate = 50
+  }
+
+  expect_failures = [var.volume_initialization_rate]
+}
+
+run "refuses_half_a_vcpu" {
+  command = plan
+
+  variables {
+    job = { vcpus = 0.5 }
+  }
+
+  expect_failures = [var.job]
+}
+
+run "refuses_too_little_memory" {
+  command = plan
+
+  variables {
+    job = { memory_mib = 1024 }
+  }
+
+  expect_failures = [var.job]
+}
+
+run "refuses_two_gpus" {
+  command = plan
+
+  variables {
+    job = { gpus = 2 }
+  }
+
+  expect_failures = [var.job]
+}
+
+run "refuses_no_time" {
+  command = plan
+
+  variables {
+    job = { timeout_seconds = 30 }
+  }
+
+  expect_failures = [var.job]
+}
+
+run "refuses_settings_that_come_from_elsewhere" {
+  command = plan
+
+  variables {
+    environment = { DATABASE_URL = "postgresql://elsewhere" }
+  }
+
+  expect_failures = [var.environment]
+}

@@ -1,0 +1,14 @@
+output "url" {
+  description = "DATABASE_URL without the password, which libpq takes from PGPASSWORD. Connections are encrypted."
+  value       = "postgresql://${local.user}@${aws_db_instance.this.endpoint}/${local.database}?sslmode=require"
+}
+
+output "password_secret_arn" {
+  description = "Secret that holds the password."
+  value       = aws_secretsmanager_secret.password.arn
+}
+
+output "identifier" {
+  description = "Identifier of the instance, as its metrics name it."
+  value       = aws_db_instance.this.identifier
+}

@@ -1,0 +1,29 @@
+output "vpc_id" {
+  description = "Id of the VPC."
+  value       = aws_vpc.this.id
+}
+
+output "public_subnet_ids" {
+  description = "Subnets of the load balancer."
+  value       = values(aws_subnet.public)[*].id
+}
+
+output "private_subnet_ids" {
+  description = "Subnets of the database."
+  value       = values(aws_subnet.private)[*].id
+}
+
+output "workload_subnet_ids" {
+  description = "Subnets of the backend and of jobs."
+  value       = values(local.is_private ? aws_subnet.private : aws_subnet.public)[*].id
+}
+
+output "public_addresses" {
+  description = "Whether the backend and jobs have public addresses, being in public subnets."
+  value       = !local.is_private
+}
+
+output "security_group_ids" {
+  description = "Security groups by part: load_balancer, backend, jobs, database, and endpoints where there are any."
+  value       = { for name, group in aws_security_group.this : name => group.id }
+}

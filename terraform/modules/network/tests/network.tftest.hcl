@@ -1,0 +1,137 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name               = "framebatch"
+  availability_zones = ["eu-central-1a", "eu-central-1b"]
+  backend_port       = 8000
+}
+
+run "without_a_way_out_of_its_own" {
+  command = plan
+
+  assert {
+    condition     = length(aws_nat_gateway.this) == 0 && length(aws_vpc_endpoint.interface) == 0
+    error_message = "Nothing that costs by the hour is there unless it is asked for."
+  }
+
+  assert {
+    condition     = alltrue([for subnet in aws_subnet.public : subnet.map_public_ip_on_launch])
+    error_message = "Machines of AWS Batch get public addresses, or they reach nothing."
+  }
+
+  assert {
+    condition     = alltrue([for rule in concat(values(aws_vpc_security_group_ingress_rule.this), values(aws_vpc_security_group_ingress_rule.browsers)) : !strcontains(rule.description, "to jobs")])
+    error_message = "Nothing comes in to jobs."
+  }
+
+  assert {
+    condition     = toset(keys(aws_vpc_security_group_egress_rule.internet)) == toset(["backend", "jobs"])
+    error_message = "Without endpoints, jobs reach AWS by its public addresses."
+  }
+
+  assert {
+    condition     = output.public_addresses
+    error_message = "The backend's tasks need public addresses."
+  }
+}
+
+run "with_endpoints_and_a_gateway" {
+  command = plan
+
+  variables {
+    nat_gateways        = 1
+    interface_endpoints = true
+  }
+
+  assert {
+    condition     = length(aws_nat_gateway.this) == 1 && length(aws_route.nat) == 2
+    error_message = "The zones share one gateway."
+  }
+
+  assert {
+    condition     = length(aws_vpc_endpoint.interface) == 9
+    error_message = "Jobs and the backend call nine services besides S3."
+  }
+
+  assert {
+    condition     = toset(keys(aws_vpc_security_group_egress_rule.internet)) == toset(["backend"])
+    error_message = "Jobs reach AWS and the database, and nothing else."
+  }
+
+  assert {
+    condition     = !output.public_addresses && alltrue([for subnet in aws_subnet.public : !subnet.map_public_ip_on_launch])
+    error_message = "Nothing but the load balancer has a public address."
+  }
+}
+
+run "refuses_addresses_that_are_not_private" {
+  command = plan
+
+  variables {
+    cidr = "8.8.0.0/16"
+  }
+
+  expect_failures = [var.cidr]
+}
+
+run "refuses_a_network_without_room" {
+  command = plan
+
+  variables {
+    cidr = "10.40.0.0/24"
+  }
+
+  expect_failures = [var.cidr]
+}
+
+run "refuses_one_zone" {
+  command = plan
+
+  variables {
+    availability_zones = ["eu-central-1a"]
+  }
+
+  expect_failures = [var.availability_zones]
+}
+
+run "refuses_a_zone_twice" {
+  command = plan
+
+  variables {
+    availability_zones = ["eu-central-1a", "eu-central-1a"]
+  }
+
+  expect_failures = [var.availability_zones]
+}
+
+run "refuses_what_is_no_zone" {
+  command = plan
+
+  variables {
+    availability_zones = ["eu-central-1", "eu-central-1b"]
+  }
+
+  expect_failures = [var.availability_zones]
+}
+
+run "refuses_more_gateways_than_zones" {
+  command = plan
+
+  variables {
+    nat_gateways = 3
+  }
+
+  expect_failures = [var.nat_gateways]
+}
+
+run "refuses_nobody" {
+  command = plan
+
+  variables {
+    allowed_cidrs = []
+  }
+
+  expect_failures = [var.allowed_cidrs]
+}

@@ -1,0 +1,77 @@
+variable "name" {
+  type        = string
+  description = "Begins the name of everything here."
+}
+
+variable "cidr" {
+  type        = string
+  nullable    = false
+  default     = "10.40.0.0/16"
+  description = "Addresses of the VPC: a /16 to /20 of private addresses."
+
+  validation {
+    condition     = can(cidrnetmask(var.cidr)) && can(regex("^(10|172\\.(1[6-9]|2[0-9]|3[01])|192\\.168)\\.", var.cidr))
+    error_message = "The network's cidr must be a block of private IPv4 addresses, such as 10.40.0.0/16."
+  }
+
+  validation {
+    condition     = try(tonumber(split("/", var.cidr)[1]) >= 16 && tonumber(split("/", var.cidr)[1]) <= 20, false)
+    error_message = "The network's cidr must be between /16, the most that a VPC has, and /20, so that each subnet has room for 250 machines."
+  }
+}
+
+variable "availability_zones" {
+  type        = list(string)
+  description = "Zones to use, two to six: a load balancer and a database ask for two, and a Spot machine is found more often in three. Take zones that offer the instance types of the jobs."
+
+  validation {
+    condition     = length(var.availability_zones) >= 2 && length(var.availability_zones) <= 6
+    error_message = "Name two to six availability_zones: the load balancer and the database need two."
+  }
+
+  validation {
+    condition     = length(distinct(var.availability_zones)) == length(var.availability_zones)
+    error_message = "The availability_zones must differ from each other."
+  }
+
+  validation {
+    condition     = alltrue([for zone in var.availability_zones : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$", zone))])
+    error_message = "Each of the availability_zones must be a zone's name, such as eu-central-1a."
+  }
+}
+
+variable "nat_gateways" {
+  type        = number
+  nullable    = false
+  default     = 0
+  description = "How many NAT gateways, up to one for each zone. Each costs by the hour and by the gigabyte; with interface_endpoints they carry webhooks of users alone."
+
+  validation {
+    condition     = floor(var.nat_gateways) == var.nat_gateways && var.nat_gateways >= 0 && var.nat_gateways <= length(var.availability_zones)
+    error_message = "nat_gateways must be a whole number from 0 to the number of availability_zones."
+  }
+}
+
+variable "interface_endpoints" {
+  type        = bool
+  nullable    = false
+  default     = false
+  description = "Whether the backend and jobs reach AWS's services inside the network, and jobs nothing else. Nine endpoints, each of which costs by the hour in each zone."
+}
+
+variable "allowed_cidrs" {
+  type        = list(string)
+  nullable    = false
+  default     = ["0.0.0.0/0"]
+  description = "Who may reach the load balancer; the offices of a team, for a product of its own."
+
+  validation {
+    condition     = length(var.allowed_cidrs) > 0 && alltrue([for cidr in var.allowed_cidrs : can(cidrnetmask(cidr))])
+    error_message = "The allowed_cidrs must be at least one block of IPv4 addresses, such as 203.0.113.0/24."
+  }
+}
+
+variable "backend_port" {
+  type        = number
+  description = "Where the API listens."
+}

@@ -1,0 +1,61 @@
+locals {
+  more_than = "GreaterThanThreshold"
+  less_than = "LessThanThreshold"
+  gib       = 1024 * 1024 * 1024
+
+  dead_letters = merge(
+    { for key, name in var.queue_names.dead_letters : "dead-${key}" => name },
+    { undelivered-events = var.undelivered_queue_name },
+  )
+
+  alarms = merge(
+    { for key, queue in local.dead_letters : key => {
+      description = "Messages ended in ${queue}. Dead requests: the admin's list and the Lambda's log; else the worker's log and the queue's policy."
+      namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", dimensions = { QueueName = queue }
+      statistic   = "Maximum", period = 300, periods = 1, comparison = local.more_than, threshold = 0
+    } },
+    { for key, queue in var.queue_names.queues : "age-of-${key}" => {
+      description = "The oldest message of ${queue} has waited for more than ten minutes. Look at who reads it: the Lambda for requests, the worker for job events."
+      namespace   = "AWS/SQS", metric = "ApproximateAgeOfOldestMessage", dimensions = { QueueName = queue }
+      statistic   = "Maximum", period = 300, periods = 1, comparison = local.more_than, threshold = 600
+    } },
+    {
+      submitter-errors = {
+        description = "The Lambda failed as a whole. Look at its log: its environment or its package is faulty."
+        namespace   = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = var.function_name }
+        statistic   = "Sum", period = 300, periods = 1, comparison = local.more_than, threshold = 0
+      }
+      failed-jobs = {
+        description = "More than ${var.failed_jobs_per_hour} jobs failed within an hour. Look at the log group of failed jobs for their reasons."
+        namespace   = "AWS/Events", metric = "Invocations", dimensions = { RuleName = aws_cloudwatch_event_rule.failed_jobs.name }
+        statistic   = "Sum", period = 3600, periods = 1, comparison = local.more_than, threshold = var.failed_jobs_per_hour
+      }
+      out-of-memory = {
+        description = "Analyses ran out of memory, of the GPU or of the machine. Look at the job's log for both numbers."
+        namespace   = aws_cloudwatch_log_metric_filter.out_of_memory.metric_transformation[0].namespace
+        metric      = aws_cloudwatch_log_metric_filter.out_of_memory.metric_transformation[0].name, dimensions = {}
+        statistic   = "Sum", period = 3600, periods = 1, comparison = local.more_than, threshold = 0
+      }
+      api-5xx = {
+        description = "The API answered more than ten requests in five minutes with a server error. Look at its log."
+        namespace   = "AWS/ApplicationELB", metric = "HTTPCode_Target_5XX_Count", dimensions = { LoadBalancer = var.load_balancer_suffix }
+        statistic   = "Sum", period = 300, periods = 1, comparison = local.more_than, threshold = 10
+      }
+      load-balancer-5xx = {
+        description = "The load balancer found no healthy API for more than ten requests in five minutes. Look at the API's service in ECS."
+        namespace   = "AWS/ApplicationELB", metric = "HTTPCode_ELB_5XX_Count", dimensions = { LoadBalancer = var.load_balancer_suffix }
+        statistic   = "Sum", period = 300, periods = 1, comparison = local.more_than, threshold = 10
+      }
+      database-storage = {
+        description = "The database has less than 2 GiB left, and does not grow any more. Raise max_storage_gib."
+        namespace   = "AWS/RDS", metric = "FreeStorageSpace", dimensions = { DBInstanceIdentifier = var.database_identifier }
+        statistic   = "Minimum", period = 300, periods = 3, comparison = local.less_than, threshold = 2 * local.gib
+      }
+      database-connections = {
+        description = "More than ${var.database_connections} connections to the database. Each API task and worker may hold 20, each job two."
+        namespace   = "AWS/RDS", metric = "DatabaseConnections", dimensions = { DBInstanceIdentifier = var.database_identifier }
+        statistic   = "Maximum", period = 300, periods = 2, comparison = local.more_than, threshold = var.database_connections
+      }
+    },
+  )
+}

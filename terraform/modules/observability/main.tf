@@ -1,0 +1,176 @@
+# Whom to tell, and of what. Every alarm names what to look at first.
+
+data "aws_caller_identity" "current" {}
+
+resource "aws_sns_topic" "alarms" {
+  name = "${var.name}-alarms"
+}
+
+resource "aws_sns_topic_subscription" "email" {
+  for_each = toset(var.emails)
+
+  topic_arn = aws_sns_topic.alarms.arn
+  protocol  = "email"
+  endpoint  = each.key
+}
+
+data "aws_iam_policy_document" "alarms" {
+  statement {
+    sid       = "AlarmsAndBudgets"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.alarms.arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
+  }
+
+  # EventBridge takes no condition here.
+  statement {
+    sid       = "Events"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.alarms.arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_sns_topic_policy" "alarms" {
+  arn    = aws_sns_topic.alarms.arn
+  policy = data.aws_iam_policy_document.alarms.json
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
+
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = each.value.statistic
+  period              = each.value.period
+  evaluation_periods  = each.value.periods
+  comparison_operator = each.value.comparison
+  threshold           = each.value.threshold
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+# A worker at work asks for events without end, and each answer, empty or not, is counted.
+resource "aws_cloudwatch_metric_alarm" "worker_silence" {
+  alarm_name          = "${var.name}-worker-silence"
+  alarm_description   = "Nobody reads job events: the worker stands still. Look at its service in ECS, then at its log."
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  evaluation_periods  = 3
+  treat_missing_data  = "breaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+
+  metric_query {
+    id          = "asked"
+    expression  = "FILL(empty, 0) + FILL(received, 0)"
+    label       = "answers to the worker"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = { empty = "NumberOfEmptyReceives", received = "NumberOfMessagesReceived" }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/SQS"
+        metric_name = metric_query.value
+        dimensions  = { QueueName = var.queue_names.queues["job-events"] }
+        stat        = "Sum"
+        period      = 300
+      }
+    }
+  }
+}
+
+# Jobs that failed, with all that AWS Batch says of them, which it forgets after a week.
+resource "aws_cloudwatch_log_group" "failed_jobs" {
+  name              = "/aws/events/${var.name}-failed-jobs"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_cloudwatch_event_rule" "failed_jobs" {
+  name        = "${var.name}-failed-jobs"
+  description = "Jobs that failed for good."
+
+  event_pattern = jsonencode({
+    source      = ["aws.batch"]
+    detail-type = ["Batch Job State Change"]
+    detail      = { jobQueue = var.job_queue_arns, status = ["FAILED"] }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "failed_jobs" {
+  rule      = aws_cloudwatch_event_rule.failed_jobs.name
+  target_id = "log"
+  arn       = aws_cloudwatch_log_group.failed_jobs.arn
+}
+
+data "aws_iam_policy_document" "failed_jobs" {
+  statement {
+    sid       = "Events"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.failed_jobs.arn}:*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com", "delivery.logs.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_cloudwatch_log_resource_policy" "failed_jobs" {
+  policy_name     = "${var.name}-failed-jobs"
+  policy_document = data.aws_iam_policy_document.failed_jobs.json
+}
+
+# AWS Batch says itself when the job at a queue's head cannot start, and why.
+resource "aws_cloudwatch_event_rule" "blocked_queue" {
+  name        = "${var.name}-blocked-queue"
+  description = "The first job of a queue stays RUNNABLE."
+
+  event_pattern = jsonencode({
+    source      = ["aws.batch"]
+    detail-type = ["Batch Job Queue Blocked"]
+    resources   = [for arn in var.job_queue_arns : { prefix = arn }]
+  })
+}
+
+resource "aws_cloudwatch_event_target" "blocked_queue" {
+  rule      = aws_cloudwatch_event_rule.blocked_queue.name
+  target_id = "alarms"
+  arn       = aws_sns_topic.alarms.arn
+}
+
+# The job's log names the error code of an analysis that failed.
+resource "aws_cloudwatch_log_metric_filter" "out_of_memory" {
+  name           = "${var.name}-out-of-memory"
+  log_group_name = var.jobs_log_group
+  pattern        = "{ $.code = \"out_of_memory\" }"
+
+  metric_transformation {
+    namespace = var.name
+    name      = "OutOfMemory"
+    value     = "1"
+  }
+}

@@ -1,0 +1,76 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name                   = "framebatch"
+  emails                 = ["operators@example.org"]
+  monthly_budget_usd     = 50
+  log_retention_days     = 14
+  queue_names            = { queues = { requests = "requests", job-events = "job-events" }, dead_letters = { requests = "dead-requests", job-events = "dead-job-events" } }
+  undelivered_queue_name = "undelivered"
+  function_name          = "submitter"
+  job_queue_arns         = ["arn:aws:batch:eu-central-1:123456789012:job-queue/framebatch"]
+  jobs_log_group         = "/framebatch/jobs"
+  load_balancer_suffix   = "app/framebatch/1"
+  database_identifier    = "framebatch"
+}
+
+run "everything_is_watched" {
+  command = plan
+
+  assert {
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.this)) == toset(["dead-requests", "dead-job-events", "undelivered-events", "age-of-requests", "age-of-job-events", "submitter-errors", "failed-jobs", "out-of-memory", "api-5xx", "load-balancer-5xx", "database-storage", "database-connections"])
+    error_message = "Each part has its alarm."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.worker_silence.treat_missing_data == "breaching"
+    error_message = "Silence is what the worker's alarm is about."
+  }
+
+  assert {
+    condition     = aws_budgets_budget.month.limit_amount == "50"
+    error_message = "Somebody is told of what is spent."
+  }
+}
+
+run "refuses_what_is_no_address" {
+  command = plan
+
+  variables {
+    emails = ["operators"]
+  }
+
+  expect_failures = [var.emails]
+}
+
+run "refuses_no_budget" {
+  command = plan
+
+  variables {
+    monthly_budget_usd = 0
+  }
+
+  expect_failures = [var.monthly_budget_usd]
+}
+
+run "refuses_half_a_failure" {
+  command = plan
+
+  variables {
+    failed_jobs_per_hour = 0.5
+  }
+
+  expect_failures = [var.failed_jobs_per_hour]
+}
+
+run "refuses_no_connections" {
+  command = plan
+
+  variables {
+    database_connections = 0
+  }
+
+  expect_failures = [var.database_connections]
+}

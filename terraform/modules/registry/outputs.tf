@@ -1,0 +1,4 @@
+output "repository_urls" {
+  description = "Where images are pushed, by kind: analysis and backend."
+  value       = { for key, repository in aws_ecr_repository.this : key => repository.repository_url }
+}

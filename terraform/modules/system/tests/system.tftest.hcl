@@ -1,0 +1,44 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  domain_name    = "video.example.org"
+  hosted_zone_id = "Z0123456789ABCDEFGHIJ"
+  analysis_image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/analysis:0123abc"
+  backend_image  = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend:0123abc"
+  lambda_package = "main.tf"
+  network        = { availability_zones = ["eu-central-1a", "eu-central-1b"] }
+  jobs           = { spot_max_vcpus = 16, on_demand_max_vcpus = 8 }
+  backend        = { sizes = { api = { cpu = 256, memory_mib = 512, tasks = 1 }, worker = { cpu = 256, memory_mib = 512, tasks = 1 } }, api_max_tasks = 2 }
+  alarms         = { emails = ["operators@example.org"], monthly_budget_usd = 50 }
+}
+
+run "protected_unless_asked_otherwise" {
+  command = plan
+
+  assert {
+    condition     = var.deletion_protection && var.log_retention_days == 30
+    error_message = "What holds data refuses to be destroyed, and logs end."
+  }
+}
+
+run "refuses_a_name_too_long" {
+  command = plan
+
+  variables {
+    name = "framebatch-of-the-whole-company"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "refuses_days_that_cloudwatch_does_not_offer" {
+  command = plan
+
+  variables {
+    log_retention_days = 10
+  }
+
+  expect_failures = [var.log_retention_days]
+}

@@ -1,0 +1,204 @@
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+
+from contract.manifest import RUNTIME_ABI
+from local.ports import HOST, free_port
+from tests.terraform.running import REPOSITORY, Configuration, required, stage
+
+REGION = "us-east-1"
+DOMAIN = "video.example.org"
+
+# What moto does not have. Each of these files holds nothing else, and terraform's own mocks check them.
+NOT_IN_MOTO = ("redrive_allow.tf", "autoscaling.tf", "budget.tf")
+
+_PROVIDER_FOR_MOTO = """
+provider "aws" {
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  s3_use_path_style           = true
+  max_retries                 = 2
+}
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """An AWS account that moto plays, and how terraform and boto3 reach it."""
+
+    endpoint: str
+    environment: dict[str, str]
+
+    def client(self, service: str) -> Any:
+        return boto3.Session(
+            aws_access_key_id="terraform", aws_secret_access_key="terraform", region_name=REGION
+        ).client(service, endpoint_url=self.endpoint)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Applied:
+    """The environment `minimal` as it was applied: `state` is `terraform show -json`."""
+
+    account: Account
+    configuration: Configuration
+    state: dict[str, Any]
+    outputs: dict[str, Any]
+
+    def resources(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Values of the resources of one type, by address."""
+        found: dict[str, dict[str, Any]] = {}
+
+        def walk(module: dict[str, Any]) -> None:
+            for resource in module.get("resources", ()):
+                if resource["mode"] == "managed" and resource["type"] == kind:
+                    found[resource["address"]] = resource["values"]
+            for child in module.get("child_modules", ()):
+                walk(child)
+
+        walk(self.state["values"]["root_module"])
+        return found
+
+    def policies(self, role: str) -> list[dict[str, Any]]:
+        """The rendered policies of a role, named as in the output `role_names`."""
+        name = self.outputs["role_names"][role]
+        attached = self.resources("aws_iam_role_policy").values()
+        return [json.loads(values["policy"]) for values in attached if values["role"] == name]
+
+
+@pytest.fixture(scope="session")
+def lambda_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The function's code as a zip file."""
+    path = tmp_path_factory.mktemp("package") / "lambda_sqs_to_batch.zip"
+    with zipfile.ZipFile(path, "w") as package:
+        for folder in ("contract", "lambda_sqs_to_batch"):
+            for source in sorted((REPOSITORY / folder).glob("*.py")):
+                package.write(source, source.relative_to(REPOSITORY))
+    return path
+
+
+@pytest.fixture(scope="session")
+def moto_account() -> Iterator[Account]:
+    """A moto server of its own: a process, since terraform talks to it from many threads at a time."""
+    port = free_port()
+    endpoint = f"http://{HOST}:{port}"
+    environment = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "terraform",
+        "AWS_SECRET_ACCESS_KEY": "terraform",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)],
+        env=os.environ | environment | {"MOTO_ACM_VALIDATION_WAIT": "0"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with httpx.Client(base_url=endpoint, trust_env=False) as http:
+            _wait_for(http)
+            without_docker = {"batch": {"use_docker": False}, "lambda": {"use_docker": False}}
+            http.post("/moto-api/config", json=without_docker).raise_for_status()
+        yield Account(endpoint=endpoint, environment=environment)
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def published_image(moto_account: Account) -> None:
+    """What `python -m packer.packer_py_wrapper publish` leaves in Systems Manager."""
+    manifest = (REPOSITORY / "tests" / "backend" / "manifest.json").read_text(encoding="utf-8")
+    ssm = moto_account.client("ssm")
+    for name, value in (("image-id", "ami-12c6146b"), ("manifest", manifest)):
+        ssm.put_parameter(Name=f"/framebatch/runtime/{RUNTIME_ABI}/{name}", Value=value, Type="String")
+
+
+@pytest.fixture(scope="session")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """terraform/ without what moto does not have, and with a provider that believes moto."""
+    required("terraform")
+    folder = stage(tmp_path_factory.mktemp("applied"), without=NOT_IN_MOTO)
+    for root in ("account", "environments/minimal"):
+        (folder / root / "moto_override.tf").write_text(_PROVIDER_FOR_MOTO, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def applied_account(moto_account: Account, staged: Path) -> Configuration:
+    """`terraform/account`, applied."""
+    configuration = Configuration(
+        folder=staged / "account", environment=moto_account.environment, variables={"region": REGION}
+    )
+    configuration.initialise()
+    configuration.apply()
+    # moto spells the service's own role in its way, and AWS Batch asks for it by AWS's name.
+    moto_account.client("iam").create_role(
+        Path="/aws-service-role/batch.amazonaws.com/",
+        RoleName="AWSServiceRoleForBatch",
+        AssumeRolePolicyDocument="{}",
+    )
+    return configuration
+
+
+@pytest.fixture(scope="session")
+def applied(
+    moto_account: Account,
+    applied_account: Configuration,
+    published_image: None,
+    staged: Path,
+    lambda_package: Path,
+) -> Applied:
+    """`terraform/environments/minimal`, applied once for all tests."""
+    zone = moto_account.client("route53").create_hosted_zone(Name="example.org", CallerReference="tests")
+    repositories = applied_account.outputs()["repository_urls"]
+    configuration = Configuration(
+        folder=staged / "environments" / "minimal",
+        environment=moto_account.environment,
+        variables={
+            "region": REGION,
+            "availability_zones": [f"{REGION}a", f"{REGION}b"],
+            "domain_name": DOMAIN,
+            "hosted_zone_id": zone["HostedZone"]["Id"].rpartition("/")[2],
+            "analysis_image": f"{repositories['analysis']}:0123abc",
+            "backend_image": f"{repositories['backend']}:0123abc",
+            "lambda_package": str(lambda_package),
+            "alarm_emails": ["operators@example.org"],
+            "monthly_budget_usd": 50,
+        },
+    )
+    configuration.initialise()
+    configuration.apply()
+    return Applied(
+        account=moto_account,
+        configuration=configuration,
+        state=configuration.state(),
+        outputs=configuration.outputs(),
+    )
+
+
+def _wait_for(http: httpx.Client) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            http.get("/moto-api/")
+        except httpx.TransportError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
