@@ -48,6 +48,10 @@ demo-model: .venv/.torch ## Train, export and measure the demo model again (minu
 image: .venv/.python ## Build the image of the analysis job with docker or podman; BASE= for a mirror of its base
 	@$(BIN)/python tools/batch_image.py $(if $(BASE),--base "$(BASE)")
 
+.PHONY: lambda-zip
+lambda-zip: ## Build the Lambda's deployment package, the same bytes from the same sources
+	@$(PYTHON) tools/lambda_zip.py
+
 bench: bench-first-run bench-analyser ## Measure everything against the bars of the design
 
 bench-first-run: ## Measure clone -> result in an empty folder with an empty HOME

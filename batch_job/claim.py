@@ -37,7 +37,7 @@ _TAKE = named("""
     UPDATE {analysis}
     SET status = %(running)s, stage = %(starting)s, claim_job_id = %(job_id)s, claim_attempt = %(attempt)s,
         started_at = coalesce(started_at, now()), updated_at = now()
-    WHERE id = %(id)s
+    WHERE id = %(id)s AND on_demand = %(on_demand)s
       AND (status = ANY(%(claimable)s)
            OR status = %(running)s AND claim_job_id = %(job_id)s AND claim_attempt < %(attempt)s)
     RETURNING id
@@ -61,7 +61,7 @@ _TAKE_TOGETHER = named("""
     UPDATE {analysis}
     SET status = %(running)s, stage = %(starting)s, claim_job_id = %(job_id)s, claim_attempt = %(attempt)s,
         started_at = coalesce(started_at, now()), updated_at = now()
-    WHERE id = %(id)s AND status = ANY(%(claimable)s) RETURNING id
+    WHERE id = %(id)s AND on_demand = %(on_demand)s AND status = ANY(%(claimable)s) RETURNING id
 """)
 _TAKE_ALONE = named(f"""
     UPDATE {{analysis}}
@@ -78,12 +78,14 @@ class Token:
     job_id: str  # AWS Batch names the jobs of an array `parent:index`
     attempt: int
     together: bool = False  # the jobs of the array, and all their attempts, hold the claim together
+    on_demand: bool = False  # of a job that was submitted after Spot machines had been given up
 
     def values(self) -> dict[str, object]:
         return {
             "id": self.analysis_id,
             "job_id": self.job_id.partition(":")[0] if self.together else self.job_id,
             "attempt": _TOGETHER if self.together else self.attempt,
+            "on_demand": self.on_demand,
             "running": AnalysisStatus.RUNNING.value,
         }
 

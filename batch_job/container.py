@@ -14,18 +14,12 @@ from av.video.stream import VideoStream
 
 from batch_job.arriving import ArrivingFile
 from batch_job.errors import VideoUnreadable
+from contract.videos import CONTAINERS, PIXELS_AT_MOST
 
-# Containers that carry their own pictures. Playlists and the like (hls, dash, concat, image sequences, ...) are
-# left out: they make the decoder open other files and addresses.
-FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,asf,ogg,mxf,nut,dv,"
-    "rm,wtv,gif,apng,yuv4mpegpipe"
-)
 _CLOCK = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)  # a duration in Matroska's tags
 _FALLBACK_STEP_US = 40_000  # where nothing tells a rate
 _SOUND_MAY_OUTLAST_US = 1_000_000  # pictures by so much, in a file that is whole
 _READ_BYTES = 1 << 18
-_PIXELS_AT_MOST = 16384 * 8640  # beyond 16K; a header may claim anything
 
 
 def open_container(file: Path | ArrivingFile, *, on_gpu: bool = False) -> InputContainer:
@@ -39,7 +33,7 @@ def open_container(file: Path | ArrivingFile, *, on_gpu: bool = False) -> InputC
             mode="r",
             buffer_size=_READ_BYTES,
             hwaccel=HWAccel("cuda", allow_software_fallback=True) if on_gpu else None,
-            container_options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
+            container_options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"},
             metadata_errors="replace",  # a title in an unknown encoding is no reason to refuse a video
         )
     except av.error.MemoryError:
@@ -60,7 +54,7 @@ def best_video_stream(container: InputContainer) -> VideoStream:
     # resumed analysis must see the frames of the first one. On a CPU the network is several times slower than one
     # thread.
     context.thread_count = 1
-    context.options = {"max_pixels": str(_PIXELS_AT_MOST)}
+    context.options = {"max_pixels": str(PIXELS_AT_MOST)}
     return stream
 
 

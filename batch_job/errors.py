@@ -71,6 +71,12 @@ class VideoMissing(AnalysisError):
     code = ErrorCode.VIDEO_MISSING
 
 
+class VideoChanged(AnalysisError):
+    """The video in storage is not the one that was checked."""
+
+    code = ErrorCode.VIDEO_CHANGED
+
+
 class VideoUnreadable(AnalysisError):
     """The file cannot be decoded as video."""
 

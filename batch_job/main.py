@@ -14,7 +14,7 @@ from batch_job.models import TrustedModel, read_manifest, trusted_model
 from batch_job.settings import Identity, Settings
 from batch_job.stopping import StopSignal
 from contract.exit_codes import EXIT_DONE, EXIT_GIVE_UP, EXIT_TRY_AGAIN
-from contract.jobs import ATTEMPTS
+from contract.jobs import is_last_attempt
 from contract.statuses import Stage
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def main(environ: Mapping[str, str]) -> int:
         job_id=identity.job_id,
         attempt=identity.attempt,
         together=identity.array is not None,
+        on_demand=identity.request.on_demand,
     )
     with stop.listening(), closing(Database(identity.database_url, pause=stop.pause)) as database:
         claim = Claim(database, token)
@@ -88,12 +89,12 @@ def _analyse(
     share = None
     if identity.array is not None and claim.token.together:
         index, size = identity.array
-        share = Share(index=index, size=size, repeated=identity.attempt > 1)
+        share = Share(index=index, size=size, repeated=identity.attempt > 1 or request.on_demand)
     path = folder / "video"
     with closing(MediaBucket(settings.media_bucket, halt=stop.check, pause=stop.pause)) as bucket:
         claim.enter(Stage.FETCHING)
         with (
-            bucket.arriving(request.video_key, path, watch=watch) as file,
+            bucket.arriving(request.video_key, path, watch=watch, etag=request.video_etag) as file,
             opened_analysis(
                 file,
                 request=request,
@@ -134,7 +135,7 @@ def _failed(error: AnalysisError, claim: "Claim") -> int:
         extra={"code": error.code.value, "error": str(error), "attempt": claim.token.attempt},
         exc_info=(error.__cause__ or error) if unexpected else None,
     )
-    if error.retryable and claim.token.attempt < ATTEMPTS:
+    if error.retryable and not is_last_attempt(claim.token.attempt, on_demand=claim.token.on_demand):
         return EXIT_TRY_AGAIN
     if isinstance(error, Interrupted):
         # Spot, the time limit or TerminateJob? Only AWS Batch knows, and its event closes the analysis.

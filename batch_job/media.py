@@ -14,12 +14,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from batch_job.arriving import Abandoned, ArrivingFile
-from batch_job.errors import StorageUnavailable, VideoMissing
+from batch_job.errors import StorageUnavailable, VideoChanged, VideoMissing
 from batch_job.pipeline import Stopwatch
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import GetObjectOutputTypeDef
+    from types_boto3_s3.type_defs import GetObjectOutputTypeDef, GetObjectRequestTypeDef
 
 _PART_BYTES = 1 << 20
 _BREAKS_IN_A_ROW = 5
@@ -46,13 +46,23 @@ class MediaBucket:
         self._client: S3Client = boto3.client("s3", config=config)
 
     @contextmanager
-    def arriving(self, key: str, path: Path, *, watch: Stopwatch) -> Iterator[ArrivingFile]:
-        """The object becomes the file, which can be read meanwhile. Raises VideoMissing or StorageUnavailable.
+    def arriving(self, key: str, path: Path, *, watch: Stopwatch, etag: str = "") -> Iterator[ArrivingFile]:
+        """The object becomes the file, which can be read meanwhile.
 
-        The latter may also come while it is read. What has not come by the end of the context does not come.
+        With an `etag` only the object of that name will do. Raises VideoMissing, VideoChanged or
+        StorageUnavailable. The last may also come while it is read. What has not come by the end of the context
+        does not come.
         """
+        asked: GetObjectRequestTypeDef = {"Bucket": self._bucket, "Key": key}
+        if etag:
+            asked["IfMatch"] = etag
         with _translated(key):
-            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+            try:
+                answer = self._client.get_object(**asked)
+            except ClientError as exc:
+                if exc.response["Error"].get("Code") == "PreconditionFailed":
+                    raise VideoChanged(key) from exc
+                raise
         with ArrivingFile(path, size=answer["ContentLength"], etag=answer["ETag"]) as file:
             thread = threading.Thread(
                 target=self._fill, args=(file, key, answer, watch), name="fetch", daemon=True

@@ -14,6 +14,9 @@ class ErrorCode(StrEnum):
     VIDEO_UNREADABLE = "video_unreadable"
     VIDEO_EMPTY = "video_empty"
     VIDEO_WITHOUT_FRAMES = "video_without_frames"
+    VIDEO_TOO_LARGE = "video_too_large"
+    VIDEO_TOO_COMPLEX = "video_too_complex"
+    VIDEO_CHANGED = "video_changed"
     OUT_OF_MEMORY = "out_of_memory"
     OUT_OF_SPACE = "out_of_space"
     STORAGE_UNAVAILABLE = "storage_unavailable"
@@ -55,6 +58,15 @@ FAILURES: dict[ErrorCode, Failure] = {
     ErrorCode.VIDEO_EMPTY: Failure(retryable=False, sentence="The file is empty."),
     ErrorCode.VIDEO_WITHOUT_FRAMES: Failure(
         retryable=False, sentence="The file has a video header but no frame in it can be decoded."
+    ),
+    ErrorCode.VIDEO_TOO_LARGE: Failure(
+        retryable=False, sentence="The pictures of this video have more pixels than can be analysed."
+    ),
+    ErrorCode.VIDEO_TOO_COMPLEX: Failure(
+        retryable=False, sentence="Looking at this file took more time or memory than any ordinary video needs."
+    ),
+    ErrorCode.VIDEO_CHANGED: Failure(
+        retryable=False, sentence="The file in storage is not the one that was checked; please upload it again."
     ),
     ErrorCode.OUT_OF_MEMORY: Failure(
         retryable=True, sentence="The machine ran out of memory while it analysed this video."

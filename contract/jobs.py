@@ -10,7 +10,8 @@ from contract.options import AnalysisOptions
 
 REQUEST_VARIABLE = "ANALYSIS_REQUEST"  # the request's JSON, in the job's environment
 JOB_DEFINITION_NAME = "framebatch-analysis"
-ATTEMPTS = 3
+SPOT_ATTEMPTS = 2
+ON_DEMAND_ATTEMPTS = 1  # the third and last, by a job of its own: an attempt cannot leave its job's queue
 SECONDS_PER_JOB = 1200  # of video: so much more work than starting a machine that another machine pays
 JOBS_AT_MOST = 32  # of one analysis
 SCRATCH_FOLDER = "/scratch"  # the only place a job's container can write to
@@ -23,12 +24,12 @@ _VOLUMES = (
     ("scratch", "/var/lib/framebatch/scratch", SCRATCH_FOLDER, False),
 )
 
-_NAME_PREFIX = "analysis-"
+_NAME_PREFIX, _ON_DEMAND_SUFFIX = "analysis-", "-on-demand"
 
 # AWS Batch evaluates the rules in order; a pattern may end in `*`; an attempt that no rule matches is retried, so
 # the last rule ends every other failure.
 RETRY_STRATEGY: dict[str, Any] = {
-    "attempts": ATTEMPTS,
+    "attempts": SPOT_ATTEMPTS,
     "evaluateOnExit": [
         {"onStatusReason": "Host EC2*", "action": "RETRY"},  # Spot took the machine
         {"onExitCode": str(EXIT_TRY_AGAIN), "action": "RETRY"},
@@ -53,9 +54,19 @@ def array_size(video_seconds: float | None, options: AnalysisOptions) -> int | N
     return jobs if jobs > 1 else None
 
 
-def job_name(analysis_id: UUID) -> str:
-    """Derived from the analysis, so that a second delivery of the message finds the first one's job."""
-    return f"{_NAME_PREFIX}{analysis_id}"
+def attempts_of(*, on_demand: bool) -> int:
+    """How often AWS Batch starts one job, at most."""
+    return ON_DEMAND_ATTEMPTS if on_demand else SPOT_ATTEMPTS
+
+
+def is_last_attempt(attempt: int, *, on_demand: bool) -> bool:
+    """Will nothing follow it, whatever it ends with? After the last on Spot comes the one on On-Demand."""
+    return on_demand and attempt >= ON_DEMAND_ATTEMPTS
+
+
+def job_name(analysis_id: UUID, *, on_demand: bool = False) -> str:
+    """Derived from the request, so that a second delivery of the message finds the first one's job."""
+    return f"{_NAME_PREFIX}{analysis_id}{_ON_DEMAND_SUFFIX if on_demand else ''}"
 
 
 def analysis_id_of(name: str) -> UUID | None:
@@ -63,9 +74,13 @@ def analysis_id_of(name: str) -> UUID | None:
     if not name.startswith(_NAME_PREFIX):
         return None
     try:
-        return UUID(name.removeprefix(_NAME_PREFIX))
+        return UUID(name.removeprefix(_NAME_PREFIX).removesuffix(_ON_DEMAND_SUFFIX))
     except ValueError:
         return None
+
+
+def is_on_demand(name: str) -> bool:
+    return name.endswith(_ON_DEMAND_SUFFIX)
 
 
 def job_definition(

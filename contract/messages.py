@@ -24,7 +24,9 @@ class AnalysisRequest:
     analysis_id: UUID
     video_key: str  # key in the media bucket
     model: str  # name in the runtime manifest
+    video_etag: str = ""  # S3's name for the very content that was checked; empty takes whatever is there
     plan: Plan = Plan.FREE
+    on_demand: bool = False  # the last attempt, on a machine that nobody takes away
     video_seconds: float | None = None  # the video's length, where it is known
     timeout_seconds: int | None = None  # of one attempt, by the quote; None leaves it to the job definition
     options: AnalysisOptions = field(default_factory=AnalysisOptions)
@@ -37,8 +39,10 @@ class AnalysisRequest:
                 "version": self.version,
                 "analysis_id": str(self.analysis_id),
                 "video_key": self.video_key,
+                "video_etag": self.video_etag,
                 "model": self.model,
                 "plan": self.plan.value,
+                "on_demand": self.on_demand,
                 "video_seconds": self.video_seconds,
                 "timeout_seconds": self.timeout_seconds,
                 "options": self.options.to_dict(),
@@ -67,8 +71,10 @@ class AnalysisRequest:
             return cls(
                 analysis_id=UUID(_text(document, "analysis_id")),
                 video_key=_text(document, "video_key"),
+                video_etag=_text(document, "video_etag") if document.get("video_etag") else "",
                 model=_text(document, "model"),
                 plan=Plan(document.get("plan", Plan.FREE)),
+                on_demand=_flag(document, "on_demand"),
                 video_seconds=_seconds(document.get("video_seconds")),
                 timeout_seconds=_timeout(document.get("timeout_seconds")),
                 options=AnalysisOptions.from_dict(options),
@@ -99,4 +105,11 @@ def _text(document: dict[str, Any], name: str) -> str:
     value = document.get(name)
     if not isinstance(value, str) or not value:
         raise MessageInvalid(f"{name} is missing or not a text")
+    return value
+
+
+def _flag(document: dict[str, Any], name: str) -> bool:
+    value = document.get(name, False)
+    if not isinstance(value, bool):
+        raise MessageInvalid(f"{name} is neither true nor false")
     return value

@@ -27,14 +27,23 @@ TERMINAL: frozenset[AnalysisStatus] = frozenset(
 )
 
 # `queued -> running` exists because a job may start before the worker has read the event that it was submitted.
-# `running -> running` is the next attempt of the same Batch job taking the claim over from a dead one.
+# `running -> running` is the next attempt of the same Batch job taking the claim over from a dead one. Back to
+# `queued` leads one way alone: Spot machines have been given up, and the request is sent again for On-Demand.
 TRANSITIONS: dict[AnalysisStatus, frozenset[AnalysisStatus]] = {
     AnalysisStatus.QUEUED: frozenset(
         {AnalysisStatus.SUBMITTED, AnalysisStatus.RUNNING, AnalysisStatus.FAILED, AnalysisStatus.CANCELLED}
     ),
-    AnalysisStatus.SUBMITTED: frozenset({AnalysisStatus.RUNNING, AnalysisStatus.FAILED, AnalysisStatus.CANCELLED}),
+    AnalysisStatus.SUBMITTED: frozenset(
+        {AnalysisStatus.QUEUED, AnalysisStatus.RUNNING, AnalysisStatus.FAILED, AnalysisStatus.CANCELLED}
+    ),
     AnalysisStatus.RUNNING: frozenset(
-        {AnalysisStatus.RUNNING, AnalysisStatus.SUCCEEDED, AnalysisStatus.FAILED, AnalysisStatus.CANCELLED}
+        {
+            AnalysisStatus.QUEUED,
+            AnalysisStatus.RUNNING,
+            AnalysisStatus.SUCCEEDED,
+            AnalysisStatus.FAILED,
+            AnalysisStatus.CANCELLED,
+        }
     ),
     AnalysisStatus.SUCCEEDED: frozenset(),
     AnalysisStatus.FAILED: frozenset(),

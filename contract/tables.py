@@ -6,6 +6,7 @@ ANALYSIS = "videos_analysis"
 ANALYSIS_COLUMNS = (
     "id",  # uuid
     "status",  # text, contract.statuses.AnalysisStatus
+    "on_demand",  # boolean: Spot machines have been given up, and their jobs may not claim it any more
     "stage",  # text, contract.statuses.Stage, or empty
     "frames_done",  # bigint
     "frames_total",  # bigint or null: an estimate until the last frame is decoded

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from batch_job.model_files import name_of
-from demo.client import Client, RequestRefused
+from demo.client import Client, RequestRefused, VideoRefused
 from demo.video import make_demo_video
 from local.errors import StackError
 from local.models import read_added
@@ -43,7 +43,7 @@ def main() -> int:
     stop_on_signals()
     try:
         return _run(console, arguments.video, arguments.model, arguments.port)
-    except (StackError, RequestRefused, TimeoutError, httpx.HTTPError) as exc:
+    except (StackError, RequestRefused, VideoRefused, TimeoutError, httpx.HTTPError) as exc:
         _say(console, str(exc), style="red")
         return 1
     except KeyboardInterrupt:

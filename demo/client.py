@@ -1,10 +1,12 @@
 """What a program of a user does with the REST API: upload, ask, wait."""
 
+import base64
+import hashlib
 import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -13,6 +15,7 @@ from contract.statuses import TERMINAL
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
+_IN_PARTS_FROM_BYTES = 64 * 1024**2  # what is smaller is held in memory
 
 
 class RequestRefused(Exception):
@@ -23,6 +26,14 @@ class RequestRefused(Exception):
         details = [f"{name}: {' '.join(sentences)}" for name, sentences in fields.items()]
         super().__init__(" ".join([str(problem.get("detail") or problem.get("title")), *details]))
         self.problem = problem
+
+
+class VideoRefused(Exception):
+    """The uploaded file cannot be analysed."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(error["message"])
+        self.error = error
 
 
 class Client:
@@ -40,21 +51,43 @@ class Client:
         self._http.close()
 
     def upload(self, path: Path, content_type: str = "video/mp4") -> str:
-        """Gives the video's id. The bytes go straight to S3 by a presigned URL."""
+        """Gives the video's id, once it is known what is in the file. The bytes go straight to S3.
+
+        Raises VideoRefused for a file that cannot be analysed.
+        """
         size = path.stat().st_size
-        started = self._call(
-            "POST", "/api/videos", {"filename": path.name, "size_bytes": size, "content_type": content_type}
-        )
-        upload = started["upload"]
+        whole = {"filename": path.name, "size_bytes": size, "content_type": content_type}
         with path.open("rb") as file:
-            # An explicit length: S3 takes no chunked transfer encoding.
-            headers = {**upload["headers"], "Content-Length": str(size)}
-            response = httpx.request(
-                upload["method"], upload["url"], headers=headers, content=file, timeout=None, trust_env=False
-            )
-        response.raise_for_status()
-        self._call("POST", f"/api/videos/{started['id']}/finish")
-        return str(started["id"])
+            if size > _IN_PARTS_FROM_BYTES:
+                started, checksum = self._in_parts(whole, file)
+            else:
+                started, checksum = self._in_one_piece(whole, file), {}
+        state = self._call("POST", started["links"]["finish"], checksum)
+        while state["status"] == "probing":
+            time.sleep(_POLL_SECONDS)
+            state = self._call("GET", state["links"]["self"])
+        if state["error"]:
+            raise VideoRefused(state["error"])
+        return str(state["id"])
+
+    def _in_one_piece(self, whole: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
+        content = file.read()
+        checksum = _base64(hashlib.sha256(content))
+        started = self._call("POST", "/api/videos", whole | {"checksum_algorithm": "SHA256", "checksum": checksum})
+        _put(started["upload"], content)
+        return started
+
+    def _in_parts(self, whole: dict[str, Any], file: BinaryIO) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Also the checksum of the parts' checksums."""
+        started = self._call("POST", "/api/videos", whole | {"checksum_algorithm": "SHA256", "multipart": True})
+        digests = b""
+        for number in range(1, started["parts"]["count"] + 1):
+            content = file.read(started["parts"]["size_bytes"])
+            digest = hashlib.sha256(content)
+            digests += digest.digest()
+            part = {"number": number, "checksum": _base64(digest)}
+            _put(self._call("POST", started["links"]["sign"], {"parts": [part]})["parts"][0], content)
+        return started, {"checksum": _base64(hashlib.sha256(digests))}
 
     def request_analysis(self, video_id: str, model: str, options: dict[str, Any] | None = None) -> str:
         """Gives the analysis' id."""
@@ -101,3 +134,14 @@ class Client:
             except ValueError:
                 raise RequestRefused({"title": f"{response.status_code} {response.reason_phrase}"}) from None
         return dict(response.json())
+
+
+def _put(upload: dict[str, Any], content: bytes) -> None:
+    response = httpx.request(
+        upload["method"], upload["url"], headers=upload["headers"], content=content, timeout=None, trust_env=False
+    )
+    response.raise_for_status()
+
+
+def _base64(digest: Any) -> str:
+    return base64.b64encode(digest.digest()).decode()

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from types_boto3_batch.client import BatchClient
     from types_boto3_batch.type_defs import SubmitJobRequestTypeDef
 
-# Few tries, short waits: ten records must fit into the time of one call, and the queue tries again anyway.
-_CONFIG = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=3, read_timeout=10)
-_PERMANENT = frozenset({"ClientException", "ValidationException", "AccessDeniedException"})
+# Few tries, short waits: the queue tries again anyway. A call that hangs costs two waits and a second between.
+_CONFIG = Config(retries={"mode": "standard", "max_attempts": 2}, connect_timeout=2, read_timeout=4)
+# About this request. A permission that is lacking is about all of them, and passes once it is granted.
+_PERMANENT = frozenset({"ClientException", "ValidationException"})
 
 
 class BatchGateway:

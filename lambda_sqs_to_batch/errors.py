@@ -6,8 +6,8 @@ class SettingsInvalid(ValueError):
 
 
 class SubmissionPostponed(Exception):
-    """AWS Batch cannot take the job now; the message is delivered again after its visibility timeout."""
+    """Nothing speaks against the request but the moment; its message is delivered again after a while."""
 
 
 class SubmissionRefused(Exception):
-    """AWS Batch will never take this job; the message goes to the dead-letter queue."""
+    """AWS Batch will never take this job; the worker is told, and the message is done with."""

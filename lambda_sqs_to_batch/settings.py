@@ -4,18 +4,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from contract.messages import AnalysisRequest
+from contract.plans import Plan
 from lambda_sqs_to_batch.errors import SettingsInvalid
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    job_queue: str  # name or ARN
+    """Queues by name or ARN. `enterprise_queue` shall have a higher priority than `job_queue`."""
+
+    job_queue: str
     job_definition: str  # name, name:revision or ARN
+    job_events_queue_url: str
+    enterprise_queue: str
+    on_demand_queue: str
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Raises SettingsInvalid, naming every missing variable at once."""
-        missing = [name for name in ("JOB_QUEUE", "JOB_DEFINITION") if not environ.get(name)]
+        """JOB_QUEUE_ENTERPRISE and JOB_QUEUE_ON_DEMAND are JOB_QUEUE where they are not given.
+
+        Raises SettingsInvalid, naming every missing variable at once.
+        """
+        required = ("JOB_QUEUE", "JOB_DEFINITION", "JOB_EVENTS_QUEUE_URL")
+        missing = [name for name in required if not environ.get(name)]
         if missing:
             raise SettingsInvalid(f"missing from the environment: {', '.join(missing)}")
-        return cls(job_queue=environ["JOB_QUEUE"], job_definition=environ["JOB_DEFINITION"])
+        job_queue = environ["JOB_QUEUE"]
+        return cls(
+            job_queue=job_queue,
+            job_definition=environ["JOB_DEFINITION"],
+            job_events_queue_url=environ["JOB_EVENTS_QUEUE_URL"],
+            enterprise_queue=environ.get("JOB_QUEUE_ENTERPRISE") or job_queue,
+            on_demand_queue=environ.get("JOB_QUEUE_ON_DEMAND") or job_queue,
+        )
+
+    def queue_for(self, request: AnalysisRequest) -> str:
+        """The same for every delivery of a message, since its job is looked for there."""
+        if request.on_demand:
+            return self.on_demand_queue
+        return self.enterprise_queue if request.plan is Plan.ENTERPRISE else self.job_queue

@@ -6,17 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
+from boto3.s3.transfer import TransferConfig
 
 from contract.jobs import job_definition
 from contract.plans import SHARES
+from contract.uploads import part_bytes
 
 REGION = "us-east-1"
 BUCKET = "framebatch-media"
 JOB_QUEUE = "framebatch"
+ENTERPRISE_QUEUE = "framebatch-enterprise"
+ON_DEMAND_QUEUE = "framebatch-on-demand"
 JOB_IMAGE = "framebatch/batch_job:local"
 
 _ATTEMPT_SECONDS = 3600
 _EVENTS_VISIBILITY_SECONDS = 30
+_ETAGS = "etags.json"
+_PARTS_KEPT_DAYS = 7  # the backend aborts what is abandoned much earlier; this ends what it does not know
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +64,27 @@ def create_account(
     s3.put_bucket_cors(
         Bucket=BUCKET,
         CORSConfiguration={
-            "CORSRules": [{"AllowedMethods": ["GET", "PUT"], "AllowedOrigins": ["*"], "AllowedHeaders": ["*"]}]
+            "CORSRules": [
+                {
+                    "AllowedMethods": ["GET", "PUT"],
+                    "AllowedOrigins": ["*"],
+                    "AllowedHeaders": ["*"],
+                    "ExposeHeaders": ["ETag"],
+                }
+            ]
+        },
+    )
+    s3.put_bucket_lifecycle_configuration(
+        Bucket=BUCKET,
+        LifecycleConfiguration={
+            "Rules": [
+                {
+                    "ID": "abandoned-parts",
+                    "Status": "Enabled",
+                    "Filter": {"Prefix": ""},
+                    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": _PARTS_KEPT_DAYS},
+                }
+            ]
         },
     )
     sqs = session.client("sqs", endpoint_url=aws_url)
@@ -87,7 +113,7 @@ def create_account(
 def create_batch(
     session: boto3.Session, batch_url: str, *, environment: Mapping[str, str], account: Account, vcpus: int
 ) -> str:
-    """Compute environment, fair-share queue and job definition; gives the definition's ARN."""
+    """Compute environments, fair-share queues and job definition; gives the definition's ARN."""
     batch = session.client("batch", endpoint_url=batch_url)
     policy = batch.create_scheduling_policy(
         name="framebatch-plans",
@@ -99,25 +125,32 @@ def create_batch(
             ],
         },
     )
-    batch.create_compute_environment(
-        computeEnvironmentName="framebatch",
-        type="MANAGED",
-        computeResources={
-            "type": "EC2",
-            "minvCpus": 0,
-            "maxvCpus": vcpus,
-            "instanceTypes": ["optimal"],
-            "subnets": ["subnet-local"],
-            "instanceRole": "arn:aws:iam::123456789012:instance-profile/local",
-        },
+    for environment_name, kind in (("framebatch", "SPOT"), ("framebatch-on-demand", "EC2")):
+        batch.create_compute_environment(
+            computeEnvironmentName=environment_name,
+            type="MANAGED",
+            computeResources={
+                "type": kind,
+                "minvCpus": 0,
+                "maxvCpus": vcpus,
+                "instanceTypes": ["optimal"],
+                "subnets": ["subnet-local"],
+                "instanceRole": "arn:aws:iam::123456789012:instance-profile/local",
+            },
+        )
+    queues = (
+        (JOB_QUEUE, 1, "framebatch"),
+        (ENTERPRISE_QUEUE, 10, "framebatch"),
+        (ON_DEMAND_QUEUE, 1, "framebatch-on-demand"),
     )
-    batch.create_job_queue(
-        jobQueueName=JOB_QUEUE,
-        state="ENABLED",
-        priority=1,
-        schedulingPolicyArn=policy["arn"],
-        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "framebatch"}],
-    )
+    for queue, priority, environment_name in queues:
+        batch.create_job_queue(
+            jobQueueName=queue,
+            state="ENABLED",
+            priority=priority,
+            schedulingPolicyArn=policy["arn"],
+            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment_name}],
+        )
     definition = batch.register_job_definition(
         **job_definition(
             image=JOB_IMAGE,
@@ -135,23 +168,33 @@ def create_batch(
 def save_media(session: boto3.Session, aws_url: str, folder: Path) -> None:
     """moto keeps objects in memory; they are written to disk when the stack stops."""
     s3 = session.client("s3", endpoint_url=aws_url)
-    kept = set()
+    etags = {}
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
         for item in page.get("Contents", []):
             path = folder / item["Key"]
-            kept.add(path)
+            etags[item["Key"]] = item["ETag"]
             if not path.exists() or path.stat().st_size != item["Size"]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 s3.download_file(BUCKET, item["Key"], str(path))
     for path in folder.rglob("*"):
-        if path.is_file() and path not in kept:
+        if path.is_file() and path.relative_to(folder).as_posix() not in etags:
             path.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _ETAGS).write_text(json.dumps(etags), encoding="utf-8")
 
 
 def restore_media(session: boto3.Session, aws_url: str, folder: Path) -> None:
+    """Each object gets the ETag that it had, which the database knows: that takes the same parts as before."""
     s3 = session.client("s3", endpoint_url=aws_url)
+    etags = json.loads((folder / _ETAGS).read_text(encoding="utf-8")) if (folder / _ETAGS).exists() else {}
     for path in folder.rglob("*"):
-        if path.is_file():
-            content_type = "image/jpeg" if path.suffix == ".jpg" else "application/octet-stream"
-            key = path.relative_to(folder).as_posix()
-            s3.upload_file(str(path), BUCKET, key, ExtraArgs={"ContentType": content_type})
+        if not path.is_file() or path.name == _ETAGS:
+            continue
+        content_type = "image/jpeg" if path.suffix == ".jpg" else "application/octet-stream"
+        key = path.relative_to(folder).as_posix()
+        in_parts = "-" in etags.get(key, "")
+        size = path.stat().st_size
+        transfer = TransferConfig(
+            multipart_threshold=1 if in_parts else size + 1, multipart_chunksize=part_bytes(size)
+        )
+        s3.upload_file(str(path), BUCKET, key, ExtraArgs={"ContentType": content_type}, Config=transfer)

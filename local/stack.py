@@ -29,7 +29,7 @@ DEFAULT_PORT = 8000
 FOLDER = REPOSITORY / ".local"
 STATE = "stack.json"  # in the folder: who runs the stack, held locked while it runs
 
-_FUNCTION_SECONDS = 10
+_FUNCTION_SECONDS = 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,7 +149,13 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
             *("--handler", "lambda_sqs_to_batch.handler.handler"),
             # Lambda takes no queue whose messages come back before the function's time is up.
             *("--function-timeout", str(min(_FUNCTION_SECONDS, settings.visibility_seconds))),
-            environment={"JOB_QUEUE": aws.JOB_QUEUE, "JOB_DEFINITION": job_definition},
+            environment={
+                "JOB_QUEUE": aws.JOB_QUEUE,
+                "JOB_QUEUE_ENTERPRISE": aws.ENTERPRISE_QUEUE,
+                "JOB_QUEUE_ON_DEMAND": aws.ON_DEMAND_QUEUE,
+                "JOB_DEFINITION": job_definition,
+                "JOB_EVENTS_QUEUE_URL": account.job_events_queue_url,
+            },
         )
         web.wait_until(lambda: _answers(f"http://{HOST}:{settings.port}/readyz"))
         yield Stack(

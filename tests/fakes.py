@@ -12,6 +12,7 @@ from batch_job.detector import Tag
 from batch_job.errors import ClaimLost
 from batch_job.letterbox import Letterbox, Shape
 from batch_job.values import Chunk, Floats, Frame, FrameResult, Image
+from contract.notices import Notice
 from contract.options import AnalysisOptions
 from contract.results import DecodeReport, Summary
 from contract.statuses import Stage
@@ -195,3 +196,16 @@ class FakeBatch:
             raise self.faults[name]
         self.jobs.setdefault(name, []).append(arguments)
         return f"job-{name}"
+
+
+@dataclass
+class FakeNotices:
+    """What the Lambda told the worker; `fault` is raised instead."""
+
+    notices: list[Notice] = field(default_factory=list)
+    fault: Exception | None = None
+
+    def send(self, notice: Notice) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.notices.append(notice)

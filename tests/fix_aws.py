@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from uuid import uuid4
 
 import boto3
 import pytest
+
+from tests.strict_s3 import StrictS3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,20 +49,31 @@ class Queue:
 
 
 @pytest.fixture(scope="session")
-def aws_endpoint() -> Iterator[str]:
+def strict_s3() -> StrictS3:
+    """moto, and in front of it what S3 checks of presigned PUTs."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    return StrictS3(
+        DomainDispatcherApplication(create_backend_app), secret_key=os.environ["AWS_SECRET_ACCESS_KEY"]
+    )
+
+
+@pytest.fixture(scope="session")
+def aws_endpoint(strict_s3: StrictS3) -> Iterator[str]:
     """The address of the moto server; also in AWS_ENDPOINT_URL, where plain boto3 finds it."""
-    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+    from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+    server = make_server("127.0.0.1", 0, strict_s3, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
     before = os.environ.get("AWS_ENDPOINT_URL")
-    os.environ["AWS_ENDPOINT_URL"] = f"http://{host}:{port}"
+    os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{server.server_port}"
     yield os.environ["AWS_ENDPOINT_URL"]
     if before is not None:
         os.environ["AWS_ENDPOINT_URL"] = before
-    server.stop()
+    server.shutdown()
+    thread.join()
 
 
 @pytest.fixture(scope="session")

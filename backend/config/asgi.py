@@ -8,7 +8,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
 
-application = get_asgi_application()
+_django = get_asgi_application()
+
+from backend.live.streaming import LiveStreams  # noqa: E402  # it needs the models, which are there only now
+
+application = LiveStreams(_django)
 
 # The server starts with what `manage.py check` accepts, or not at all.
 if faults := [str(message) for message in run_checks() if message.is_serious()]:

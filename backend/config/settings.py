@@ -122,8 +122,9 @@ REQUESTS_QUEUE_URL = environment.requests_queue_url
 DEAD_REQUESTS_QUEUE_URL = environment.dead_requests_queue_url
 JOB_EVENTS_QUEUE_URL = environment.job_events_queue_url
 RUNTIME_MANIFEST = environment.runtime_manifest
-MAX_UPLOAD_BYTES = 5 * 1024**3  # the most that S3 takes in one PUT
 UPLOAD_URL_SECONDS = 3600
+UPLOAD_KEPT_HOURS = 24  # after the last URL was handed out
+PROBE_WAIT_SECONDS = 5.0  # that the end of an upload waits for what the worker finds in it
 DOWNLOAD_URL_SECONDS = 3600
 
 # Static files: collected and fingerprinted where STATIC_ROOT is given, else served from the source tree.

@@ -5,14 +5,20 @@ from django.urls import URLPattern, URLResolver, path
 from backend.accounts import apis as accounts_api
 from backend.accounts import pages as accounts_pages
 from backend.config import api_docs
-from backend.videos import apis, export_apis, pages, result_apis
+from backend.live import apis as live_api
+from backend.videos import apis, export_apis, pages, result_apis, video_apis
 
 API: list[URLPattern] = [
-    path("api/videos", apis.VideoList.as_view(), name="api-videos"),
-    path("api/videos/<uuid:video_id>", apis.VideoDetail.as_view(), name="api-video"),
-    path("api/videos/<uuid:video_id>/finish", apis.VideoFinish.as_view(), name="api-video-finish"),
+    path("api/videos", video_apis.VideoList.as_view(), name="api-videos"),
+    path("api/videos/<uuid:video_id>", video_apis.VideoDetail.as_view(), name="api-video"),
+    path("api/videos/<uuid:video_id>/sign", video_apis.VideoSign.as_view(), name="api-video-sign"),
+    path("api/videos/<uuid:video_id>/parts", video_apis.VideoParts.as_view(), name="api-video-parts"),
+    path("api/videos/<uuid:video_id>/finish", video_apis.VideoFinish.as_view(), name="api-video-finish"),
+    path("api/videos/<uuid:video_id>/abort", video_apis.VideoAbort.as_view(), name="api-video-abort"),
     path("api/analyses", apis.AnalysisList.as_view(), name="api-analyses"),
+    path("api/analyses/live", live_api.AnalysesLive.as_view(), name="api-analyses-live"),
     path("api/analyses/<uuid:analysis_id>", apis.AnalysisDetail.as_view(), name="api-analysis"),
+    path("api/analyses/<uuid:analysis_id>/live", live_api.AnalysisLive.as_view(), name="api-analysis-live"),
     path("api/analyses/<uuid:analysis_id>/cancel", apis.AnalysisCancel.as_view(), name="api-analysis-cancel"),
     path("api/analyses/<uuid:analysis_id>/retry", apis.AnalysisRetry.as_view(), name="api-analysis-retry"),
     path(

@@ -28,8 +28,8 @@ class EventInline(ReadOnly, admin.TabularInline):
 
 @admin.register(Video)
 class VideoAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("id", "filename", "owner", "status", "size_bytes", "created_at")
-    list_filter = ("status", "created_at")
+    list_display = ("id", "filename", "owner", "status", "refusal_code", "size_bytes", "created_at")
+    list_filter = ("status", "refusal_code", "created_at")
     list_select_related = ("owner",)
     search_fields = ("id", "filename", "owner__username")
     date_hierarchy = "created_at"

@@ -1,10 +1,8 @@
-"""Videos and analyses over HTTP. Reads go through selectors, writes through services."""
+"""Analyses over HTTP. Reads go through selectors, writes through services."""
 
-import re
 import uuid
 from typing import Any
 
-from django.conf import settings
 from django.http import Http404
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field
@@ -21,14 +19,11 @@ from backend.videos.cancelling import cancel_analysis
 from backend.videos.catalogue import catalogue
 from backend.videos.deleting import delete_analysis
 from backend.videos.estimates import with_usual_wait
-from backend.videos.filters import analyses_where, videos_where
+from backend.videos.filters import analyses_where
 from backend.videos.models import Analysis
 from backend.videos.polling import polled, with_poll_headers
-from backend.videos.queries import AnalysisQuery, VideoQuery
-from backend.videos.representations import analysis_document, video_document
-
-UNKNOWN_TYPE = "application/octet-stream"
-CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w.+-]+=[\w.+\", -]+)*", re.ASCII)
+from backend.videos.queries import AnalysisQuery
+from backend.videos.representations import analysis_document
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -62,119 +57,6 @@ IF_NONE_MATCH = OpenApiParameter(
 @extend_schema_field(schemas.Options)
 class OptionsField(serializers.DictField):
     """Checked by the contract, which knows every option's limits."""
-
-
-class VideoList(APIView):
-    class Input(StrictSerializer):
-        filename = serializers.CharField(max_length=255)
-        size_bytes = serializers.IntegerField(min_value=0)
-        content_type = serializers.CharField(max_length=127, default=UNKNOWN_TYPE, allow_blank=True)
-
-        def validate_filename(self, filename: str) -> str:
-            if not filename.isprintable():
-                raise serializers.ValidationError("It must not hold control characters.")
-            return filename
-
-        def validate_size_bytes(self, size_bytes: int) -> int:
-            if size_bytes > settings.MAX_UPLOAD_BYTES:
-                most = settings.MAX_UPLOAD_BYTES / 1024**3
-                raise serializers.ValidationError(f"A file may have at most {most:g} GiB.")
-            return size_bytes
-
-        def validate_content_type(self, content_type: str) -> str:
-            if content_type and not CONTENT_TYPE.fullmatch(content_type):
-                raise serializers.ValidationError("It must be a media type such as video/mp4.")
-            return content_type or UNKNOWN_TYPE
-
-    @documented(
-        "list_videos",
-        scope=Scope.VIDEOS_READ,
-        summary="List your videos",
-        tag="Videos",
-        query=VideoQuery,
-        answers={
-            200: Answer(
-                description="A page of videos.", schema=schemas.VideoPage, example=examples.page(examples.VIDEO)
-            )
-        },
-    )
-    def get(self, request: Request) -> Response:
-        """Your videos, by default the newest first."""
-        query = VideoQuery.read(request)
-        videos = videos_where(selectors.videos_of(request.user), query)
-        page = VideoQuery.ORDERS[query["order"]].page(request, videos, query)
-        return Response(page.document(video_document))
-
-    @documented(
-        "start_upload",
-        scope=Scope.VIDEOS_WRITE,
-        summary="Start an upload",
-        tag="Videos",
-        body=Input,
-        body_example=examples.START_UPLOAD,
-        answers={
-            201: Answer(
-                description="The video, and where to send its file.",
-                schema=schemas.StartedVideo,
-                example=examples.STARTED_VIDEO,
-                headers={"Location": "The path of the video."},
-            )
-        },
-    )
-    def post(self, request: Request) -> Response:
-        """Makes a video and gives a presigned URL for its file.
-
-        Send the file there with the given method and headers, then finish the upload. The bytes go straight to the
-        storage, never through this API.
-        """
-        started = services.start_upload(owner=request.user, **self.Input.read(request))
-        upload = started.upload
-        return Response(
-            {
-                **video_document(started.video),
-                "upload": {
-                    "method": upload.method,
-                    "url": upload.url,
-                    "headers": upload.headers,
-                    "expires_at": upload.expires_at,
-                },
-            },
-            status=status.HTTP_201_CREATED,
-            headers={"Location": reverse("api-video", args=[started.video.pk])},
-        )
-
-
-class VideoDetail(APIView):
-    @documented(
-        "get_video",
-        scope=Scope.VIDEOS_READ,
-        summary="Look at a video",
-        tag="Videos",
-        answers={200: Answer(description="The video.", schema=schemas.Video, example=examples.VIDEO)},
-    )
-    def get(self, request: Request, video_id: uuid.UUID) -> Response:
-        """One of your videos, with the state of its upload."""
-        video = selectors.video_of(request.user, video_id)
-        if video is None:
-            raise Http404
-        return Response(video_document(video))
-
-
-class VideoFinish(APIView):
-    @documented(
-        "finish_upload",
-        scope=Scope.VIDEOS_WRITE,
-        summary="Finish an upload",
-        tag="Videos",
-        answers={200: Answer(description="The video.", schema=schemas.Video, example=examples.VIDEO)},
-        refusals=(errors.VideoNotFound, errors.UploadMissing, errors.UploadIncomplete),
-    )
-    def post(self, request: Request, video_id: uuid.UUID) -> Response:
-        """Says that the file has been sent; its size is compared with the declared one.
-
-        Doing it twice is harmless.
-        """
-        return Response(video_document(services.finish_upload(owner=request.user, video_id=video_id)))
 
 
 class AnalysisList(APIView):
@@ -213,7 +95,13 @@ class AnalysisList(APIView):
         body_example=examples.REQUEST,
         parameters=(IDEMPOTENCY_KEY,),
         answers={202: ACCEPTED},
-        refusals=(errors.VideoNotFound, errors.VideoNotUploaded, errors.IdempotencyKeyReused),
+        refusals=(
+            errors.VideoNotFound,
+            errors.VideoNotUploaded,
+            errors.VideoNotReady,
+            errors.VideoRefused,
+            errors.IdempotencyKeyReused,
+        ),
     )
     def post(self, request: Request) -> Response:
         """Queues an analysis of an uploaded video.

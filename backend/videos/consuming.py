@@ -1,5 +1,6 @@
-"""Reads messages from SQS and applies them: AWS Batch's state changes, and the dead letters of requests."""
+"""Reads messages from SQS and applies them: what AWS Batch and the Lambda tell, and dead letters of requests."""
 
+import json
 import logging
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from backend.videos.dead_requests import bury_request
 from backend.videos.following import follow_job
 from backend.videos.job_events import JobEvent, JobEventInvalid
 from backend.videos.problems import DATABASE_AWAY
+from contract.notices import JobFound, NoticeInvalid, RequestRefused, notice_in
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +45,10 @@ def consume_once(queue: IncomingQueue, apply: Apply) -> int:
 def apply_job_event(message: ReceivedMessage) -> bool:
     """An event nobody can read goes to the dead-letter queue by the queue's own redrive rule."""
     try:
+        if _told_by_lambda(message.body):
+            return True
         event = JobEvent.from_json(message.body)
-    except JobEventInvalid as exc:
+    except (JobEventInvalid, NoticeInvalid) as exc:
         logger.error("job event not readable", extra={"message_id": message.message_id, "fault": str(exc)})
         return False
     if event is None:
@@ -52,6 +56,22 @@ def apply_job_event(message: ReceivedMessage) -> bool:
     else:
         follow_job(event=event)
     return True
+
+
+def _told_by_lambda(body: str) -> bool:
+    """Raises NoticeInvalid."""
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    notice = notice_in(event)
+    match notice:
+        case RequestRefused(message_id=message_id, body=request, fault=fault):
+            bury_request(message_id=message_id, body=request, fault=fault)
+        case JobFound(analysis_id=analysis_id, job_id=job_id, job_name=name):
+            # The least that can be said of a job; how it stands, AWS Batch is asked later.
+            follow_job(event=JobEvent.first_heard_of(analysis_id=analysis_id, job_id=job_id, name=name))
+    return notice is not None
 
 
 def apply_dead_request(message: ReceivedMessage) -> bool:

@@ -1,4 +1,4 @@
-"""Requests that ended as dead letters: kept in PostgreSQL, and their analyses closed."""
+"""Requests of which no job was made: kept in PostgreSQL, and their analyses closed."""
 
 import json
 import logging
@@ -14,8 +14,10 @@ from contract.statuses import AnalysisStatus
 logger = logging.getLogger(__name__)
 
 
-def bury_request(*, message_id: str, body: str) -> None:
-    """Keeps the letter and closes its analysis, together; doing it twice is harmless.
+def bury_request(*, message_id: str, body: str, fault: str = "") -> None:
+    """Keeps the request and closes its analysis, together; doing it twice is harmless.
+
+    `fault` is why the Lambda refused it; a dead letter has none, since it was merely delivered too often.
 
     Only `queued` is closed: with any other status a job has taken the request after all, and its own events tell
     how it ends.
@@ -24,7 +26,9 @@ def bury_request(*, message_id: str, body: str) -> None:
     failure = FAILURES[ErrorCode.SUBMISSION_FAILED]
     with transaction.atomic():
         analysis = Analysis.objects.filter(pk=named).first() if named else None
-        DeadRequest.objects.get_or_create(message_id=message_id, defaults={"analysis": analysis, "body": body})
+        DeadRequest.objects.get_or_create(
+            message_id=message_id, defaults={"analysis": analysis, "body": body, "fault": fault}
+        )
         closed = Analysis.objects.filter(pk=named, status=AnalysisStatus.QUEUED.value).update(
             status=AnalysisStatus.FAILED.value,
             error_code=ErrorCode.SUBMISSION_FAILED.value,
@@ -38,9 +42,16 @@ def bury_request(*, message_id: str, body: str) -> None:
                 analysis=analysis,
                 status=AnalysisStatus.FAILED.value,
                 source="backend",
-                detail={"code": ErrorCode.SUBMISSION_FAILED.value, "message_id": message_id},
+                detail={
+                    "code": ErrorCode.SUBMISSION_FAILED.value,
+                    "message_id": message_id,
+                    **({"reason": fault} if fault else {}),
+                },
             )
-    logger.error("request ended as a dead letter", extra={"message_id": message_id, "analysis_id": named})
+    logger.error(
+        "request refused" if fault else "request ended as a dead letter",
+        extra={"message_id": message_id, "analysis_id": named, "fault": fault},
+    )
 
 
 def analysis_id_in(body: str) -> UUID | None:

@@ -8,6 +8,7 @@ class RequestRefused(Exception):
 
     status = 400
     code = "invalid"
+    retry_after: int | None = None  # seconds, where asking again may help
     sentence = "The request cannot be carried out."
 
     def __init_subclass__(cls) -> None:
@@ -40,6 +41,27 @@ class VideoNotUploaded(RequestRefused):
 
     def __init__(self) -> None:
         super().__init__({"video": ["Upload the file, then finish the upload, before asking for an analysis."]})
+
+
+class VideoNotReady(RequestRefused):
+    """The uploaded file is still being looked at; please ask again in a moment."""
+
+    status = 409
+    code = "video_not_ready"
+    retry_after = 2
+
+    def __init__(self) -> None:
+        super().__init__({"video": [self.sentence]})
+
+
+class VideoRefused(RequestRefused):
+    """The uploaded file cannot be analysed."""
+
+    status = 409
+    code = "video_refused"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__({"video": [reason]})
 
 
 class IdempotencyKeyInvalid(RequestRefused):
@@ -75,6 +97,52 @@ class UploadIncomplete(RequestRefused):
 
     def __init__(self, *, declared: int, stored: int) -> None:
         super().__init__({"size_bytes": [f"{declared} bytes were declared, {stored} bytes were uploaded."]})
+
+
+class PartsIncomplete(RequestRefused):
+    """Not all parts of the file have arrived."""
+
+    code = "upload_incomplete"
+
+    def __init__(self, lacking: Sequence[int]) -> None:
+        listed = ", ".join(map(str, lacking[:20])) + (f" and {len(lacking) - 20} more" if lacking[20:] else "")
+        missing = (
+            f"These are missing or of the wrong size: {listed}." if lacking else "One was replaced meanwhile."
+        )
+        super().__init__({"parts": [missing]})
+
+
+class UploadChecksumMismatch(RequestRefused):
+    """The uploaded file does not have the stated checksum; please upload it again."""
+
+    code = "upload_checksum_mismatch"
+
+    def __init__(self, algorithm: str) -> None:
+        super().__init__({"checksum": [f"What was stored has another {algorithm}."]})
+
+
+class UploadNotInParts(RequestRefused):
+    """This upload is sent in one piece."""
+
+    status = 409
+    code = "upload_not_in_parts"
+
+
+class UploadOver(RequestRefused):
+    """This upload is over."""
+
+    status = 409
+    code = "upload_over"
+
+    def __init__(self, status: str) -> None:
+        super().__init__({"status": [f"It is {status}."]})
+
+
+class UploadAborted(RequestRefused):
+    """This upload was aborted; please start a new one."""
+
+    status = 409
+    code = "upload_aborted"
 
 
 class AnalysisNotSucceeded(RequestRefused):

@@ -9,26 +9,67 @@ ANALYSIS_ID = "85746feb-0676-489c-b7d2-c1e86a75a192"
 _VIDEO_PATH = f"/api/videos/{VIDEO_ID}"
 _ANALYSIS_PATH = f"/api/analyses/{ANALYSIS_ID}"
 
+_STEPS = ("sign", "parts", "finish", "abort")
 UPLOADING: dict[str, Any] = {
     "id": VIDEO_ID,
     "filename": "street.mp4",
     "content_type": "video/mp4",
     "size_bytes": 48_113_664,
     "status": "uploading",
+    "facts": None,
+    "error": None,
+    "checksum": None,
+    "parts": None,
     "created_at": "2026-01-01T12:00:00Z",
     "uploaded_at": None,
-    "links": {"self": _VIDEO_PATH, "finish": f"{_VIDEO_PATH}/finish", "page": f"/videos/{VIDEO_ID}"},
-}
-VIDEO = {**UPLOADING, "status": "uploaded", "uploaded_at": "2026-01-01T12:00:20Z"}
-START_UPLOAD = {"filename": "street.mp4", "size_bytes": 48_113_664, "content_type": "video/mp4"}
-STARTED_VIDEO = {
-    **UPLOADING,
-    "upload": {
-        "method": "PUT",
-        "url": "https://media.example/uploads/7/7c1f0a52?X-Amz-Signature=0f3a",
-        "headers": {"Content-Type": "video/mp4"},
-        "expires_at": "2026-01-01T13:00:00Z",
+    "links": {
+        "self": _VIDEO_PATH,
+        **{step: f"{_VIDEO_PATH}/{step}" for step in _STEPS},
+        "page": f"/videos/{VIDEO_ID}",
     },
+}
+ABORTED = {**UPLOADING, "status": "aborted"}
+PROBING = {**UPLOADING, "status": "probing", "uploaded_at": "2026-01-01T12:00:20Z"}
+VIDEO = {
+    **PROBING,
+    "status": "ready",
+    "facts": {
+        "container": "mov,mp4,m4a,3gp,3g2,mj2",
+        "codec": "h264",
+        "width": 1920,
+        "height": 1080,
+        "rotation_degrees": 0,
+        "duration_us": 50_050_000,
+        "frames": 1500,
+        "estimated": False,
+    },
+}
+START_UPLOAD = {"filename": "street.mp4", "size_bytes": 48_113_664, "content_type": "video/mp4"}
+_SIGNED = {
+    "method": "PUT",
+    "url": "https://media.example/uploads/7/7c1f0a52?X-Amz-Signature=0f3a",
+    "headers": {"Content-Type": "video/mp4"},
+    "expires_at": "2026-01-01T13:00:00Z",
+}
+STARTED_VIDEO = {**UPLOADING, "upload": _SIGNED}
+_PART_CHECKSUM = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+SIGN_PARTS = {"parts": [{"number": 1, "checksum": _PART_CHECKSUM}]}
+SIGNED_PARTS = {
+    "parts": [
+        {
+            **_SIGNED,
+            "number": 1,
+            "url": "https://media.example/uploads/7/7c1f0a52?partNumber=1&uploadId=3kQ&X-Amz-Signature=0f3a",
+            "headers": {"x-amz-checksum-sha256": _PART_CHECKSUM},
+        }
+    ]
+}
+FINISH_UPLOAD = {"checksum": _PART_CHECKSUM}
+STORED_PART = {
+    "number": 1,
+    "size_bytes": 16_777_216,
+    "etag": '"79b281060d337b9b2b84ccf390adcf74"',
+    "checksum": _PART_CHECKSUM,
 }
 
 REQUEST = {"video": VIDEO_ID, "model": "yolov8n", "options": {"confidence": 0.4, "classes": ["car", "person"]}}
@@ -36,7 +77,7 @@ OPTIONS = {**AnalysisOptions().to_dict(), "confidence": 0.4, "classes": ["car", 
 _LINKS = {
     "self": _ANALYSIS_PATH,
     "video": _VIDEO_PATH,
-    **{name: f"{_ANALYSIS_PATH}/{name}" for name in ("detections", "tracks", "seconds", "events")},
+    **{name: f"{_ANALYSIS_PATH}/{name}" for name in ("detections", "tracks", "seconds", "events", "live")},
     **{name: f"{_ANALYSIS_PATH}/{name}" for name in ("thumbnails", "media")},
     "exports": {"csv": f"{_ANALYSIS_PATH}/exports/csv"},
     "page": f"/analyses/{ANALYSIS_ID}",

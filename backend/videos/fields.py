@@ -10,3 +10,19 @@ class RealField(models.FloatField):
 
     def db_type(self, connection: Any) -> str:
         return "real"
+
+
+class TransactionIdField(models.Field):
+    """PostgreSQL's `xid8`: rises from transaction to transaction, and is never used again."""
+
+    def db_type(self, connection: Any) -> str:
+        return "xid8"
+
+    def get_prep_value(self, value: Any) -> Any:
+        return str(value) if isinstance(value, int) else value  # which PostgreSQL does not compare with integers
+
+
+class CurrentTransaction(models.Func):
+    function = "pg_current_xact_id"
+    arity = 0
+    output_field = TransactionIdField()

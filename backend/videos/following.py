@@ -1,15 +1,17 @@
 """Carries what AWS Batch says over to the analyses."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 
-from backend.videos.job_events import Close, Ignore, JobEvent, Known, Record, Stop, verdict
-from backend.videos.models import Analysis, AnalysisEvent, OwedCall
+from backend.videos.job_events import Close, Ignore, JobEvent, Known, Move, Record, Stop, failure_of, verdict
+from backend.videos.models import Analysis, AnalysisEvent, OutboxMessage, OwedCall
 from backend.videos.owed_calls import owe
 from contract.errors import FAILURES, ErrorCode
+from contract.messages import AnalysisRequest, MessageInvalid
 from contract.statuses import AnalysisStatus, may_become
 
 logger = logging.getLogger(__name__)
@@ -25,36 +27,74 @@ def follow_job(*, event: JobEvent) -> None:
             return
         known = Known(
             status=AnalysisStatus(analysis.status),
+            on_demand=analysis.on_demand,
             claim_job_id=analysis.claim_job_id,
             batch_job_id=analysis.batch_job_id,
             batch_state=analysis.batch_state,
+            batch_reason=analysis.batch_reason,
             batch_attempts=analysis.batch_attempts,
         )
         match verdict(event, known):
             case Ignore(why=why):
                 logger.info("job event ignored", extra={**_identities(event), "why": why})
             case Stop():
-                # Also one that was submitted, or became known, only after the analysis had been cancelled.
+                # Also one that was submitted, or became known, only after nobody needed it any more.
                 owe(OwedCall.Kind.TERMINATE_JOB, event.parent_id)
+            case Move():
+                _move(analysis, event)
             case Close(code=code):
                 _close(analysis, event, code)
             case Record():
-                Analysis.objects.filter(pk=analysis.pk).update(**_batch_columns(event))
+                Analysis.objects.filter(pk=analysis.pk).update(**_batch_columns(analysis, event))
             case _:
                 _note(analysis, event)
 
 
 def _note(analysis: Analysis, event: JobEvent) -> None:
-    changes = _batch_columns(event)
+    changes = _batch_columns(analysis, event)
     if analysis.status == AnalysisStatus.QUEUED:
         changes["status"] = AnalysisStatus.SUBMITTED.value
     _write(analysis, event, changes, {})
 
 
+def _move(analysis: Analysis, event: JobEvent) -> None:
+    """To an On-Demand machine: the request is sent once more, and the Lambda makes another job of it."""
+    request = _request_of(analysis)
+    if request is None:
+        _close(analysis, event, failure_of(event))
+        return
+    changes = {
+        "status": AnalysisStatus.QUEUED.value,
+        "on_demand": True,
+        "stage": "",
+        "claim_job_id": None,
+        "claim_attempt": None,
+        "batch_job_id": "",
+        "batch_state": "",
+        "batch_reason": "",
+        "batch_attempts": 0,
+        "runnable_since": None,
+        "updated_at": Now(),
+    }
+    _write(analysis, event, changes, {"on_demand": True})
+    OutboxMessage.objects.create(analysis=analysis, body=replace(request, on_demand=True).to_json())
+    # Of an array, other jobs may be at work; of a single job that has ended this is one call too many.
+    owe(OwedCall.Kind.TERMINATE_JOB, event.parent_id)
+
+
+def _request_of(analysis: Analysis) -> AnalysisRequest | None:
+    message = OutboxMessage.objects.filter(analysis=analysis).order_by("-id").first()
+    try:
+        return None if message is None else AnalysisRequest.from_json(message.body)
+    except MessageInvalid:
+        logger.exception("kept request not readable", extra={"analysis_id": analysis.pk})
+        return None
+
+
 def _close(analysis: Analysis, event: JobEvent, code: ErrorCode) -> None:
     failure = FAILURES[code]
     changes = {
-        **_batch_columns(event),
+        **_batch_columns(analysis, event),
         "status": AnalysisStatus.FAILED.value,
         "error_code": code.value,
         "error_message": failure.sentence,
@@ -85,8 +125,11 @@ def _write(analysis: Analysis, event: JobEvent, changes: dict[str, Any], detail:
     logger.info("job event applied", extra={**_identities(event), "status": status})
 
 
-def _batch_columns(event: JobEvent) -> dict[str, Any]:
+def _batch_columns(analysis: Analysis, event: JobEvent) -> dict[str, Any]:
+    waited = (analysis.batch_job_id, analysis.batch_state) == (event.parent_id, "RUNNABLE")
+    since = Coalesce("runnable_since", Now()) if waited else Now()
     return {
+        "runnable_since": since if event.state == "RUNNABLE" else None,
         "batch_job_id": event.parent_id,
         "batch_state": event.state,
         "batch_reason": event.reason,

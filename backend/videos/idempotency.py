@@ -20,13 +20,18 @@ KEPT = timedelta(hours=24)
 LONGEST = 255
 
 
+def checked_key(key: str) -> None:
+    """Raises IdempotencyKeyInvalid."""
+    if not (0 < len(key) <= LONGEST and key.isascii() and key.isprintable()):
+        raise IdempotencyKeyInvalid
+
+
 class OneRequest:
     """What one owner asks for under one key."""
 
     def __init__(self, *, owner: User, key: str, asked: Mapping[str, Any]) -> None:
         """`asked` is the request as it was given, of JSON values. Raises IdempotencyKeyInvalid."""
-        if not (0 < len(key) <= LONGEST and key.isascii() and key.isprintable()):
-            raise IdempotencyKeyInvalid
+        checked_key(key)
         self._owner = owner
         self._key = key
         self._digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -7,10 +7,12 @@ from typing import Any, Self
 from uuid import UUID
 
 from contract.errors import ErrorCode
-from contract.jobs import analysis_id_of
+from contract.exit_codes import EXIT_KILLED, EXIT_TRY_AGAIN
+from contract.jobs import analysis_id_of, is_on_demand
 from contract.statuses import TERMINAL, AnalysisStatus
 
-DETAIL_TYPE = "Batch Job State Change"
+# The second tells of the job at the head of a queue why it cannot be placed.
+DETAIL_TYPES = ("Batch Job State Change", "Batch Job Queue Blocked")
 SOURCE = "aws.batch"
 
 # A retried job goes back to RUNNABLE, so states are compared only within the same number of ended attempts.
@@ -22,6 +24,7 @@ _ORDER = {
 }
 _ENDED = ("SUCCEEDED", "FAILED")
 _CHILD_FAILED = "Array Child Job failed"  # AWS Batch's words for the parent
+_CONTAINER_ENDED = "Essential container"  # and for a container that nobody ended from outside
 
 
 class JobEventInvalid(ValueError):
@@ -37,6 +40,8 @@ class JobEvent:
     details: tuple[str, ...]  # all reasons given, of the job, its attempts and its containers
     ended_attempts: int
     ever_started: bool
+    on_demand: bool = False  # the job of the last attempt, after Spot machines had been given up
+    passing: bool = False  # what ended its last attempt is what AWS Batch tries again while attempts are left
 
     @property
     def parent_id(self) -> str:
@@ -46,6 +51,19 @@ class JobEvent:
     @property
     def rank(self) -> tuple[int, int]:
         return self.ended_attempts, _ORDER[self.state]
+
+    @classmethod
+    def first_heard_of(cls, *, analysis_id: UUID, job_id: str, name: str) -> Self:
+        return cls(
+            analysis_id=analysis_id,
+            job_id=job_id,
+            state="SUBMITTED",
+            reason="",
+            details=(),
+            ended_attempts=0,
+            ever_started=False,
+            on_demand=is_on_demand(name),
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Self | None:
@@ -58,7 +76,7 @@ class JobEvent:
             raise JobEventInvalid("nested too deeply") from exc
         if not isinstance(event, dict) or not isinstance(event.get("detail-type"), str):
             raise JobEventInvalid("not an EventBridge event")
-        if event["detail-type"] != DETAIL_TYPE or event.get("source") != SOURCE:
+        if event["detail-type"] not in DETAIL_TYPES or event.get("source") != SOURCE:
             return None
         detail = event.get("detail")
         if not isinstance(detail, dict):
@@ -71,7 +89,8 @@ class JobEvent:
 
         None for jobs that are not ours. Raises JobEventInvalid.
         """
-        analysis_id = analysis_id_of(_text(detail, "jobName"))
+        name = _text(detail, "jobName")
+        analysis_id = analysis_id_of(name)
         if analysis_id is None:
             return None
         state = _text(detail, "status")
@@ -88,6 +107,8 @@ class JobEvent:
             details=tuple(_reasons(detail, attempts)),
             ended_attempts=sum(1 for attempt in attempts if attempt.get("stoppedAt")),
             ever_started=bool(detail.get("startedAt")) or any(attempt.get("startedAt") for attempt in attempts),
+            on_demand=is_on_demand(name),
+            passing=detail.get("statusReason") == _CHILD_FAILED or any(map(_passes, attempts[-1:])),
         )
 
 
@@ -96,9 +117,11 @@ class Known:
     """What the database knows of an analysis when an event arrives."""
 
     status: AnalysisStatus
+    on_demand: bool
     claim_job_id: str | None
     batch_job_id: str
     batch_state: str
+    batch_reason: str
     batch_attempts: int
 
 
@@ -121,7 +144,12 @@ class Close:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stop:
-    """The job is on its way or at work for an analysis that was cancelled."""
+    """The job is on its way or at work for an analysis that was cancelled, or that is another job's now."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Move:
+    """The attempts on Spot machines are used up; the last one is made on an On-Demand machine."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,12 +157,16 @@ class Record:
     """The job has ended after its analysis: what Batch says of it is kept, and nothing else changes."""
 
 
-def verdict(event: JobEvent, known: Known) -> Ignore | Note | Close | Stop | Record:
+def verdict(event: JobEvent, known: Known) -> Ignore | Note | Move | Close | Stop | Record:
     if known.status == AnalysisStatus.CANCELLED and event.state not in _ENDED:
         return Stop()
     if known.status in TERMINAL:
         ended = event.state in _ENDED and event.job_id == known.batch_job_id != ""
         return Record() if ended and known.batch_state not in _ENDED else Ignore(why="the analysis is over")
+    if known.on_demand and not event.on_demand:
+        return Ignore(why="Spot machines were given up") if event.state in _ENDED else Stop()
+    if event.on_demand and not known.on_demand:
+        return Ignore(why="nobody has asked for this job")
     # SQS or the Lambda may deliver twice, and then two jobs share an analysis. The one that holds the claim
     # decides its fate; before there is a claim, the one that was heard of first.
     followed = known.claim_job_id or known.batch_job_id or event.job_id
@@ -142,15 +174,36 @@ def verdict(event: JobEvent, known: Known) -> Ignore | Note | Close | Stop | Rec
         # The parent's events tell how far an array is; only a child's own tells why it failed. Once one child has
         # the claim alone, the others do not count.
         if event.state == "FAILED" and followed in (event.job_id, event.parent_id):
-            return Close(code=failure_of(event))
+            return _end_of(event)
         return Ignore(why="one of an array")
     if event.job_id != followed.partition(":")[0]:
         return Ignore(why="another job is followed")
     if event.state in _ENDED:
-        return Close(code=failure_of(event))
-    if event.job_id == known.batch_job_id and event.rank <= (known.batch_attempts, _ORDER[known.batch_state]):
+        return _end_of(event)
+    rank = known.batch_attempts, _ORDER[known.batch_state]
+    # A job that waits is told of again when AWS Batch finds out why.
+    says_why = event.rank == rank and event.reason not in ("", known.batch_reason)
+    if event.job_id == known.batch_job_id and event.rank <= rank and not says_why:
         return Ignore(why="late or repeated")
     return Note()
+
+
+def _end_of(event: JobEvent) -> Move | Close:
+    if event.state == "FAILED" and event.passing and not event.on_demand:
+        return Move()
+    return Close(code=failure_of(event))
+
+
+def _passes(attempt: Mapping[str, Any]) -> bool:
+    """By the same rules as `contract.jobs.RETRY_STRATEGY`, except that a job ended by somebody stays ended."""
+    container = attempt.get("container")
+    container = container if isinstance(container, dict) else {}
+    why = str(attempt.get("statusReason") or "")
+    return (
+        why.startswith("Host EC2")
+        or (why.startswith(_CONTAINER_ENDED) and container.get("exitCode") in (EXIT_TRY_AGAIN, EXIT_KILLED))
+        or str(container.get("reason") or "").startswith("CannotPull")
+    )
 
 
 def failure_of(event: JobEvent) -> ErrorCode:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from backend.gateways.errors import BatchUnavailable, QueueUnavailable
+from backend.gateways.errors import BatchUnavailable, QueueUnavailable, StorageUnavailable
 from backend.videos.problems import DATABASE_AWAY
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def repeat(name: str, step: Step, stop: threading.Event, *, idle_seconds: float)
     while not stop.is_set():
         try:
             did = step()
-        except (*DATABASE_AWAY, QueueUnavailable, BatchUnavailable) as exc:
+        except (*DATABASE_AWAY, QueueUnavailable, BatchUnavailable, StorageUnavailable) as exc:
             logger.warning("%s waits for a service", name, extra={"cause": _cause(exc), "seconds": pause})
         except Exception:  # one strange row or message must not stop all others
             logger.exception("%s failed, goes on", name, extra={"seconds": pause})

@@ -10,7 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
-from backend.videos.fields import RealField
+from backend.videos.fields import CurrentTransaction, RealField, TransactionIdField
 from contract import keys
 from contract.plans import Plan
 from contract.statuses import TERMINAL, AnalysisStatus
@@ -20,9 +20,12 @@ ANALYSIS_STATUSES = [status.value for status in AnalysisStatus]
 ACTIVE_STATUSES = [status.value for status in AnalysisStatus if status not in TERMINAL]
 
 
-class UploadStatus(models.TextChoices):
-    UPLOADING = "uploading"  # the URL was handed out; the object may not exist yet
-    UPLOADED = "uploaded"  # the object exists and has the declared size
+class VideoStatus(models.TextChoices):
+    UPLOADING = "uploading"  # URLs were handed out; the object does not exist yet, or was not looked for
+    ABORTED = "aborted"  # given up by its owner or for its age; what has arrived is removed
+    PROBING = "probing"  # the object exists, has the declared size, and is about to be looked at
+    READY = "ready"  # it is a video; `facts` says which, and analyses may be asked for
+    REFUSED = "refused"  # it is none that can be analysed; `refusal_code` says why
 
 
 class Video(models.Model):
@@ -33,14 +36,47 @@ class Video(models.Model):
     filename = models.TextField()
     content_type = models.TextField()
     size_bytes = models.BigIntegerField()
-    status = models.TextField(choices=UploadStatus.choices, default=UploadStatus.UPLOADING.value)
+    status = models.TextField(choices=VideoStatus.choices, default=VideoStatus.UPLOADING.value)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     uploaded_at = models.DateTimeField(null=True, blank=True, editable=False)
 
+    start_key = models.TextField(null=True, blank=True, editable=False)  # the client's idempotency key
+
+    # S3's name of the multipart upload, and the size of its parts; empty and null for a single PUT.
+    upload_id = models.TextField(blank=True, default="", db_default="", editable=False)
+    part_bytes = models.BigIntegerField(null=True, blank=True, editable=False)
+    signed_at = models.DateTimeField(db_default=Now(), editable=False)  # when a URL was last handed out
+    # What S3 holds: of an upload that is not finished, the checksum that a single PUT must have.
+    checksum_algorithm = models.TextField(blank=True, default="", db_default="", editable=False)
+    checksum = models.TextField(blank=True, default="", db_default="", editable=False)
+    etag = models.TextField(blank=True, default="", db_default="", editable=False)
+
+    facts = models.JSONField(null=True, blank=True, editable=False)  # `backend.probe.looking.VideoFacts`
+    refusal_code = models.TextField(blank=True, default="", db_default="", editable=False)
+    probe_attempts = models.SmallIntegerField(default=0, db_default=0, editable=False)  # that were begun
+    probe_not_before = models.DateTimeField(db_default=Now(), editable=False)
+
     class Meta:
-        indexes = [models.Index(fields=["owner", "-created_at", "-id"], name="videos_video_newest")]
+        indexes = [
+            models.Index(fields=["owner", "-created_at", "-id"], name="videos_video_newest"),
+            models.Index(
+                fields=["probe_not_before"],
+                name="videos_video_to_probe",
+                condition=models.Q(status=VideoStatus.PROBING.value),
+            ),
+            models.Index(
+                fields=["signed_at"],
+                name="videos_video_unfinished",
+                condition=models.Q(status__in=[VideoStatus.UPLOADING.value, VideoStatus.ABORTED.value]),
+            ),
+        ]
         constraints = [
             models.CheckConstraint(condition=models.Q(size_bytes__gte=0), name="videos_video_size_bytes"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[status.value for status in VideoStatus]),
+                name="videos_video_status",
+            ),
+            models.UniqueConstraint(fields=["owner", "start_key"], name="videos_video_start_once"),
         ]
 
     def __str__(self) -> str:
@@ -49,6 +85,12 @@ class Video(models.Model):
     @property
     def key(self) -> str:
         return keys.upload_key(self.owner_id, self.id)
+
+    @property
+    def seconds(self) -> float | None:
+        """Its length, as far as the probe could tell."""
+        duration_us = (self.facts or {}).get("duration_us")
+        return None if duration_us is None else duration_us / 1_000_000
 
 
 class Analysis(models.Model):
@@ -69,6 +111,8 @@ class Analysis(models.Model):
         default=AnalysisStatus.QUEUED.value,
         db_default=AnalysisStatus.QUEUED.value,
     )
+    # Spot machines have been given up: only the job that was submitted afterwards may claim it.
+    on_demand = models.BooleanField(default=False, db_default=False)
     stage = models.TextField(blank=True, default="", db_default="")
     frames_done = models.BigIntegerField(default=0, db_default=0)
     frames_total = models.BigIntegerField(null=True, blank=True)
@@ -84,6 +128,7 @@ class Analysis(models.Model):
     batch_state = models.TextField(blank=True, default="", db_default="")
     batch_reason = models.TextField(blank=True, default="", db_default="")
     batch_attempts = models.SmallIntegerField(default=0, db_default=0)  # attempts that have ended
+    runnable_since = models.DateTimeField(null=True, blank=True, editable=False)  # while `batch_state` is RUNNABLE
 
     error_code = models.TextField(blank=True, default="", db_default="")
     error_message = models.TextField(blank=True, default="", db_default="")
@@ -141,10 +186,15 @@ class AnalysisEvent(models.Model):
     status = models.TextField()
     source = models.TextField()  # backend, batch or job
     detail = models.JSONField(default=dict, db_default={})
+    # Of those who listen to several analyses: what was committed late has an earlier id than what they know.
+    transaction = TransactionIdField(db_default=CurrentTransaction(), editable=False)
 
     class Meta:
-        # By id, not by time: all events of one transaction carry the same time.
-        indexes = [models.Index(fields=["analysis", "id"], name="videos_event_history")]
+        indexes = [
+            # By id, not by time: all events of one transaction carry the same time.
+            models.Index(fields=["analysis", "id"], name="videos_event_history"),
+            models.Index(fields=["transaction"], name="videos_event_transaction"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.status} ({self.source})"
@@ -192,6 +242,7 @@ class OwedCall(models.Model):
 
     class Kind(models.TextChoices):
         TERMINATE_JOB = "terminate_job"  # the subject is the job's id
+        CANCEL_ANALYSIS = "cancel_analysis"  # the subject is the analysis' id
         REMOVE_ANALYSIS = "remove_analysis"  # the subject is the analysis' id
 
     kind = models.TextField(choices=Kind.choices)
@@ -200,12 +251,15 @@ class OwedCall(models.Model):
     done_at = models.DateTimeField(null=True, blank=True)
     not_before = models.DateTimeField(db_default=Now())
     attempts = models.IntegerField(default=0, db_default=0)  # that failed
+    given_up_at = models.DateTimeField(null=True, blank=True, editable=False)  # after so many that it never will
     last_error = models.TextField(blank=True, default="", db_default="")
 
     class Meta:
         indexes = [
             models.Index(
-                fields=["not_before"], name="videos_owedcall_due", condition=models.Q(done_at__isnull=True)
+                fields=["not_before"],
+                name="videos_owedcall_due",
+                condition=models.Q(done_at__isnull=True, given_up_at__isnull=True),
             ),
         ]
         constraints = [models.UniqueConstraint(fields=["kind", "subject"], name="videos_owedcall_once")]
@@ -215,13 +269,15 @@ class OwedCall(models.Model):
 
 
 class DeadRequest(models.Model):
-    """A request that ended as a dead letter. SQS would forget it after its retention time, 14 days at most."""
+    """A request of which no job was made: a dead letter, which SQS would forget, or one the Lambda refused."""
 
     message_id = models.TextField(unique=True)  # SQS's, which a message keeps when it is moved
     # Null where the body names none that exists.
     analysis = models.ForeignKey(Analysis, on_delete=models.CASCADE, null=True, related_name="dead_requests")
     body = models.TextField()
+    fault = models.TextField(blank=True, default="", db_default="")  # empty where its deliveries were used up
     buried_at = models.DateTimeField(db_default=Now())
+    redriven_at = models.DateTimeField(null=True, blank=True, editable=False)  # asked for anew
 
     def __str__(self) -> str:
         return f"dead letter {self.message_id}"

@@ -12,11 +12,12 @@ from django.views.decorators.http import require_safe
 from backend.gateways.errors import StorageUnavailable
 from backend.videos import selectors
 from backend.videos.catalogue import catalogue
-from backend.videos.models import Analysis, UploadStatus
+from backend.videos.models import Analysis, VideoStatus
 from backend.videos.representations import export_link, is_over, possible, progress
 from backend.videos.result_apis import class_name, media_of, thumbnails_of
-from backend.videos.wording import decode_sentences, status_sentence, waiting_reason
+from backend.videos.wording import decode_sentences, described, status_sentence, video_sentence, waiting_reason
 from contract.options import AnalysisOptions
+from contract.plans import LIMITS, Plan
 from contract.statuses import AnalysisStatus
 from exports.formats import FORMATS
 
@@ -48,12 +49,18 @@ def home(request: HttpRequest) -> HttpResponse:
     videos = [
         {
             "video": video,
-            "uploaded": video.status == UploadStatus.UPLOADED,
+            "ready": video.status == VideoStatus.READY,
+            "state": video_sentence(video),
             "analyses": [_line(analysis) for analysis in video.latest_analyses],
         }
         for video in found[:VIDEOS_SHOWN]
     ]
-    return render(request, "home.html", {"videos": videos, "more": len(found) > VIDEOS_SHOWN})
+    context = {
+        "videos": videos,
+        "more": len(found) > VIDEOS_SHOWN,
+        "most_bytes": LIMITS[Plan(request.user.plan)].file_bytes,
+    }
+    return render(request, "home.html", context)
 
 
 @require_safe
@@ -65,7 +72,10 @@ def video(request: HttpRequest, video_id: uuid.UUID) -> HttpResponse:
     analyses = selectors.analyses_of(request.user).filter(video=found).order_by(*selectors.NEWEST)
     context = {
         "video": found,
-        "uploaded": found.status == UploadStatus.UPLOADED,
+        "ready": found.status == VideoStatus.READY,
+        "waiting": found.status == VideoStatus.PROBING,
+        "state": video_sentence(found),
+        "described": described(found.facts) if found.facts else "",
         "models": catalogue().models(),
         "defaults": AnalysisOptions(),
         "analyses": [_line(analysis) for analysis in analyses[:VIDEOS_SHOWN]],

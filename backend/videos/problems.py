@@ -89,7 +89,8 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> HttpRespons
     """REST framework's hook. What it returns None for becomes a 500 in `backend.config.errors`."""
     set_rollback()
     if isinstance(exc, RequestRefused):
-        return problem(exc.status, code=exc.code, detail=exc.sentence, errors=exc.errors)
+        headers = {} if exc.retry_after is None else {"Retry-After": str(exc.retry_after)}
+        return problem(exc.status, code=exc.code, detail=exc.sentence, errors=exc.errors, headers=headers)
     if isinstance(exc, Http404):
         return plain_problem(HTTPStatus.NOT_FOUND)
     if isinstance(exc, PermissionDenied):

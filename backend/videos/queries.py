@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from rest_framework import serializers
 
 from backend.config.serializers import FiniteField, StrictQuery
-from backend.videos.models import ANALYSIS_STATUSES, UploadStatus
+from backend.videos.models import ANALYSIS_STATUSES, VideoStatus
 from backend.videos.pagination import Keyset, PageQuery, page_size_field
+from contract.uploads import PARTS_AT_MOST
 
 MOST_FRAMES = 2**63 - 1  # what bigint holds
 MOST_TRACKS = 2**31 - 1
@@ -60,8 +61,14 @@ class VideoQuery(PageQuery, CreatedQuery):
 
     page_size = page_size_field(default=50, most=200)
     order = serializers.ChoiceField(choices=list(ORDERS), default=NEWEST)
-    status = _statuses(UploadStatus.values)
+    status = _statuses(VideoStatus.values)
     filename = serializers.CharField(required=False, help_text="A part of the name, in small or capital letters.")
+
+
+class PartQuery(StrictQuery):
+    after = serializers.IntegerField(
+        min_value=0, max_value=PARTS_AT_MOST, default=0, help_text="Number of a part; those behind it."
+    )
 
 
 class AnalysisQuery(PageQuery, CreatedQuery):

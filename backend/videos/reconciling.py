@@ -35,8 +35,8 @@ def reconcile_once(jobs: Jobs) -> int:
     quiet = _quiet()
     for start in range(0, len(quiet), BATCH):
         batch = quiet[start : start + BATCH]
-        described = {job["jobId"]: job for job in jobs.describe(sorted({job_id for _, job_id, _ in batch}))}
-        for analysis_id, job_id, forgotten in batch:
+        described = {job["jobId"]: job for job in jobs.describe(sorted({job_id for _, job_id, *_ in batch}))}
+        for analysis_id, job_id, on_demand, forgotten in batch:
             known = {"analysis_id": analysis_id, "job_id": job_id}
             event = None
             if job_id in described:
@@ -46,14 +46,14 @@ def reconcile_once(jobs: Jobs) -> int:
                     logger.error("described job not readable", extra={**known, "fault": str(exc)})
             else:
                 logger.warning("batch does not know a job", extra=known)
-                event = _of_an_unknown_job(analysis_id, job_id) if forgotten else None
+                event = _of_an_unknown_job(analysis_id, job_id, on_demand) if forgotten else None
             if event is not None:
                 follow_job(event=event)
     return len(quiet)
 
 
-def _quiet() -> list[tuple[UUID, str, bool]]:
-    """Analyses under way, each with the job that it follows and whether AWS Batch may have forgotten that."""
+def _quiet() -> list[tuple[UUID, str, bool, bool]]:
+    """Analyses under way, each with the job that it follows, its kind, and whether Batch may have forgotten it."""
     forgotten = ExpressionWrapper(Q(updated_at__lt=Now() - FORGOTTEN_AFTER), output_field=BooleanField())
     rows = (
         Analysis.objects.filter(
@@ -61,17 +61,17 @@ def _quiet() -> list[tuple[UUID, str, bool]]:
             updated_at__lt=Now() - QUIET_AFTER,
         )
         .order_by("updated_at")
-        .values_list("pk", "claim_job_id", "batch_job_id", forgotten)
+        .values_list("pk", "claim_job_id", "batch_job_id", "on_demand", forgotten)
     )
     # Of an array, the array itself is asked about; it ends when all its jobs have.
     return [
-        (pk, (claimed or known).partition(":")[0], forgotten)
-        for pk, claimed, known, forgotten in rows
+        (pk, (claimed or known).partition(":")[0], on_demand, forgotten)
+        for pk, claimed, known, on_demand, forgotten in rows
         if claimed or known
     ]
 
 
-def _of_an_unknown_job(analysis_id: UUID, job_id: str) -> JobEvent:
+def _of_an_unknown_job(analysis_id: UUID, job_id: str, on_demand: bool) -> JobEvent:
     return JobEvent(
         analysis_id=analysis_id,
         job_id=job_id,
@@ -80,4 +80,5 @@ def _of_an_unknown_job(analysis_id: UUID, job_id: str) -> JobEvent:
         details=(),
         ended_attempts=0,
         ever_started=True,
+        on_demand=on_demand,
     )

@@ -8,37 +8,38 @@ from backend.videos.estimates import estimates
 from backend.videos.models import Analysis, AnalysisEvent, Video
 from backend.videos.services import RETRYABLE
 from backend.videos.wording import status_sentence, waiting_reason
+from contract.errors import FAILURES, ErrorCode
 from contract.statuses import TERMINAL, AnalysisStatus
+from contract.uploads import part_count
 from exports.formats import FORMATS, ExportFormat
 
 
 def video_document(video: Video) -> dict[str, Any]:
+    steps = ("sign", "parts", "finish", "abort")
     return {
         "id": str(video.pk),
         "filename": video.filename,
         "content_type": video.content_type,
         "size_bytes": video.size_bytes,
         "status": video.status,
+        "facts": video.facts,
+        "error": _refusal(video),
+        "checksum": {"algorithm": video.checksum_algorithm, "value": video.checksum} if video.checksum else None,
+        "parts": _parts(video),
         "created_at": video.created_at,
         "uploaded_at": video.uploaded_at,
         "links": {
             "self": reverse("api-video", args=[video.pk]),
-            "finish": reverse("api-video-finish", args=[video.pk]),
+            **{name: reverse(f"api-video-{name}", args=[video.pk]) for name in steps},
             "page": reverse("video", args=[video.pk]),
         },
     }
 
 
-def analysis_document(analysis: Analysis) -> dict[str, Any]:
-    links = ("detections", "tracks", "seconds", "events", "thumbnails", "media")
+def status_document(analysis: Analysis) -> dict[str, Any]:
+    """What changes while one looks."""
     return {
         "id": str(analysis.pk),
-        "video": str(analysis.video_id),
-        "retry_of": str(analysis.retry_of_id) if analysis.retry_of_id else None,
-        "model": analysis.model,
-        "task": analysis.task,
-        "options": analysis.options,
-        "plan": analysis.plan,
         "status": analysis.status,
         "status_sentence": status_sentence(analysis),
         "stage": analysis.stage,
@@ -49,10 +50,24 @@ def analysis_document(analysis: Analysis) -> dict[str, Any]:
         "waiting_reason": waiting_reason(analysis),
         **estimates(analysis),
         "error": _error(analysis),
-        "created_at": analysis.created_at,
         "submitted_at": analysis.submitted_at,
         "started_at": analysis.started_at,
         "finished_at": analysis.finished_at,
+    }
+
+
+def analysis_document(analysis: Analysis) -> dict[str, Any]:
+    links = ("detections", "tracks", "seconds", "events", "live", "thumbnails", "media")
+    return {
+        "id": str(analysis.pk),
+        "video": str(analysis.video_id),
+        "retry_of": str(analysis.retry_of_id) if analysis.retry_of_id else None,
+        "model": analysis.model,
+        "task": analysis.task,
+        "options": analysis.options,
+        "plan": analysis.plan,
+        **status_document(analysis),
+        "created_at": analysis.created_at,
         "stage_seconds": analysis.stage_seconds,
         "decode_report": analysis.decode_report,
         "summary": analysis.summary,
@@ -97,6 +112,24 @@ def progress(analysis: Analysis) -> float:
 
 def is_over(analysis: Analysis) -> bool:
     return analysis.status in TERMINAL
+
+
+def _parts(video: Video) -> dict[str, Any] | None:
+    """Into what the file is cut; None where it is sent in one piece."""
+    if not video.part_bytes:
+        return None
+    return {
+        "size_bytes": video.part_bytes,
+        "count": part_count(video.size_bytes, video.part_bytes),
+        "checksum_algorithm": video.checksum_algorithm or None,
+    }
+
+
+def _refusal(video: Video) -> dict[str, Any] | None:
+    if not video.refusal_code:
+        return None
+    failure = FAILURES[ErrorCode(video.refusal_code)]
+    return {"code": video.refusal_code, "message": failure.sentence, "retryable": failure.retryable}
 
 
 def _error(analysis: Analysis) -> dict[str, Any] | None:

@@ -8,7 +8,8 @@ from typing import Any
 from rest_framework import serializers
 
 from backend.config.openapi import page_of
-from backend.videos.models import UploadStatus
+from backend.gateways.s3 import CHECKSUM_BYTES
+from backend.videos.models import VideoStatus
 from contract.manifest import TASKS
 from contract.plans import Plan
 from contract.statuses import AnalysisStatus, Stage
@@ -31,10 +32,43 @@ class Classed(serializers.Serializer):
         return {**super().get_fields(), "class": serializers.CharField(help_text="The class' name.")}
 
 
+class Failure(serializers.Serializer):
+    code = serializers.CharField(help_text="Stable; docs/operations.md says where they are listed.")
+    message = serializers.CharField()
+    retryable = serializers.BooleanField(help_text="Whether asking again may help.")
+
+
 class VideoLinks(serializers.Serializer):
     self = Link()
+    sign = Link(help_text="POST for URLs, while it is uploading.")
+    parts = Link(help_text="What has arrived of an upload in parts.")
     finish = Link(help_text="POST when the file has been sent.")
+    abort = Link(help_text="POST to give the upload up.")
     page = Link(help_text="For people.")
+
+
+class VideoFacts(serializers.Serializer):
+    container = serializers.CharField(help_text="FFmpeg's name of it.")
+    codec = serializers.CharField()
+    width = serializers.IntegerField(help_text="Of the upright picture, pixels.")
+    height = serializers.IntegerField(help_text="Of the upright picture, pixels.")
+    rotation_degrees = serializers.ChoiceField(
+        [0, 90, 180, 270], help_text="Clockwise; what a player turns it by."
+    )
+    duration_us = serializers.IntegerField(allow_null=True, help_text="Microseconds.")
+    frames = serializers.IntegerField(allow_null=True, help_text="By the header; only decoding counts them.")
+    estimated = serializers.BooleanField(help_text="The file tells no length; it was guessed from its size.")
+
+
+class Checksum(serializers.Serializer):
+    algorithm = serializers.ChoiceField(sorted(CHECKSUM_BYTES))
+    value = serializers.CharField(help_text="Base64; of an upload in parts, of its parts' checksums.")
+
+
+class Cut(serializers.Serializer):
+    size_bytes = serializers.IntegerField(help_text="Of every part but the last.")
+    count = serializers.IntegerField()
+    checksum_algorithm = serializers.ChoiceField(sorted(CHECKSUM_BYTES), allow_null=True)
 
 
 class Video(serializers.Serializer):
@@ -43,8 +77,12 @@ class Video(serializers.Serializer):
     content_type = serializers.CharField()
     size_bytes = serializers.IntegerField()
     status = serializers.ChoiceField(
-        [status.value for status in UploadStatus], help_text="`uploaded` once the upload was finished."
+        [status.value for status in VideoStatus], help_text="`ready` once an analysis may be asked for."
     )
+    facts = VideoFacts(allow_null=True, help_text="What was found in the file.")
+    error = Failure(allow_null=True, help_text="Why it was refused.")
+    checksum = Checksum(allow_null=True)
+    parts = Cut(allow_null=True, help_text="Null for a file in one piece.")
     created_at = serializers.DateTimeField()
     uploaded_at = serializers.DateTimeField(allow_null=True)
     links = VideoLinks()
@@ -58,7 +96,23 @@ class Upload(serializers.Serializer):
 
 
 class StartedVideo(Video):
-    upload = Upload()
+    upload = Upload(required=False, help_text="For a file in one piece, as long as it is uploading.")
+
+
+class SignedPart(Upload):
+    number = serializers.IntegerField()
+
+
+class Signed(serializers.Serializer):
+    upload = Upload(required=False, help_text="For a file in one piece.")
+    parts = SignedPart(many=True, required=False, help_text="For a file in parts.")
+
+
+class StoredPart(serializers.Serializer):
+    number = serializers.IntegerField()
+    size_bytes = serializers.IntegerField()
+    etag = serializers.CharField()
+    checksum = serializers.CharField(allow_null=True)
 
 
 class Options(serializers.Serializer):
@@ -102,12 +156,6 @@ class Options(serializers.Serializer):
         min_value=0, max_value=32, default=6, help_text="Annotated pictures, evenly spaced."
     )
     annotated_video = serializers.BooleanField(default=False, help_text="Make an MP4 with the boxes drawn in.")
-
-
-class Failure(serializers.Serializer):
-    code = serializers.CharField(help_text="Stable; docs/operations.md says where they are listed.")
-    message = serializers.CharField()
-    retryable = serializers.BooleanField(help_text="Whether asking again may help.")
 
 
 class Counts(serializers.Serializer):
@@ -159,6 +207,7 @@ class AnalysisLinks(serializers.Serializer):
     tracks = Link()
     seconds = Link()
     events = Link()
+    live = Link(help_text="Server-sent events.")
     thumbnails = Link()
     media = Link()
     cancel = Link(required=False, help_text="While it is not over.")

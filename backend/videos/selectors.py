@@ -6,7 +6,7 @@ from django.db.models import F, Prefetch, QuerySet
 
 from backend.accounts.models import User
 from backend.videos.estimates import with_usual_wait
-from backend.videos.models import Analysis, AnalysisEvent, Track, Video
+from backend.videos.models import Analysis, AnalysisEvent, Track, Video, VideoStatus
 from backend.videos.polling import with_version
 
 NEWEST = ("-created_at", "-id")
@@ -21,9 +21,10 @@ def video_of(owner: User, video_id: uuid.UUID) -> Video | None:
 
 
 def videos_with_latest_analyses(owner: User, *, videos: int, analyses: int) -> list[Video]:
-    """The newest videos, each with `latest_analyses`."""
+    """The newest videos that were not aborted, each with `latest_analyses`."""
     latest = Prefetch("analyses", analyses_of(owner).order_by(*NEWEST)[:analyses], to_attr="latest_analyses")
-    return list(videos_of(owner).order_by(*NEWEST).prefetch_related(latest)[:videos])
+    kept = videos_of(owner).exclude(status=VideoStatus.ABORTED.value)
+    return list(kept.order_by(*NEWEST).prefetch_related(latest)[:videos])
 
 
 def analyses_of(owner: User) -> QuerySet[Analysis]:

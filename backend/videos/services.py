@@ -1,4 +1,4 @@
-"""What changes videos and analyses. Each verb owns its transaction."""
+"""What asks for analyses. Each verb owns its transaction."""
 
 import logging
 import uuid
@@ -6,25 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models.functions import Now
 
 from backend.accounts.models import User
-from backend.gateways.s3 import PresignedUpload
-from backend.plans.limits import hold_account, require_free_place, require_size
+from backend.plans.limits import hold_account, require_free_place
 from backend.videos.catalogue import catalogue
 from backend.videos.errors import (
     AnalysisNotRetryable,
     RequestInvalid,
-    UploadIncomplete,
-    UploadMissing,
     VideoNotFound,
+    VideoNotReady,
     VideoNotUploaded,
+    VideoRefused,
 )
 from backend.videos.idempotency import OneRequest
-from backend.videos.models import Analysis, AnalysisEvent, OutboxMessage, UploadStatus, Video
-from backend.videos.wiring import media_bucket
+from backend.videos.models import Analysis, AnalysisEvent, OutboxMessage, Video, VideoStatus
+from contract.errors import FAILURES, ErrorCode
 from contract.manifest import ModelEntry
 from contract.messages import MAX_BYTES, AnalysisRequest
 from contract.options import AnalysisOptions, OptionsInvalid
@@ -34,49 +31,6 @@ from contract.statuses import AnalysisStatus
 logger = logging.getLogger(__name__)
 
 RETRYABLE = frozenset({AnalysisStatus.FAILED, AnalysisStatus.CANCELLED})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StartedUpload:
-    video: Video
-    upload: PresignedUpload
-
-
-def start_upload(*, owner: User, filename: str, size_bytes: int, content_type: str) -> StartedUpload:
-    """A video row, and the URL its file must be sent to. Raises FileTooLarge, StorageUnavailable."""
-    require_size(owner, size_bytes)
-    video = Video(owner=owner, filename=filename, size_bytes=size_bytes, content_type=content_type)
-    upload = media_bucket().presigned_upload(
-        key=video.key, size_bytes=size_bytes, content_type=content_type, seconds=settings.UPLOAD_URL_SECONDS
-    )
-    with transaction.atomic():  # read before the commit: what fails after it has failed and yet been done
-        video.save(force_insert=True)
-        video.refresh_from_db(fields=["created_at"])
-    logger.info("upload started", extra={"video_id": video.pk, "user_id": owner.pk, "bytes": size_bytes})
-    return StartedUpload(video=video, upload=upload)
-
-
-def finish_upload(*, owner: User, video_id: uuid.UUID) -> Video:
-    """Checks that the file has arrived; doing it twice is harmless.
-
-    Raises VideoNotFound, UploadMissing, UploadIncomplete, StorageUnavailable.
-    """
-    video = _video(owner, video_id)
-    if video.status == UploadStatus.UPLOADED:
-        return video
-    stored = media_bucket().size_of(video.key)  # outside a transaction: S3 may take seconds
-    if stored is None:
-        raise UploadMissing
-    if stored != video.size_bytes:
-        raise UploadIncomplete(declared=video.size_bytes, stored=stored)
-    with transaction.atomic():
-        changed = Video.objects.filter(pk=video.pk, status=UploadStatus.UPLOADING.value).update(
-            status=UploadStatus.UPLOADED.value, uploaded_at=Now()
-        )
-        video.refresh_from_db()
-    if changed:
-        logger.info("upload finished", extra={"video_id": video.pk, "user_id": owner.pk})
-    return video
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,8 +49,8 @@ def request_analysis(
 ) -> RequestedAnalysis:
     """The analysis and the message that is owed for it, committed together or not at all.
 
-    Raises RequestInvalid, VideoNotFound, VideoNotUploaded, TooManyAnalyses, IdempotencyKeyInvalid,
-    IdempotencyKeyReused; nothing is queued then.
+    Raises RequestInvalid, VideoNotFound, VideoNotUploaded, VideoNotReady, VideoRefused, TooManyAnalyses,
+    IdempotencyKeyInvalid, IdempotencyKeyReused; nothing is queued then.
     """
     asked = {"video": str(video_id), "model": model, "options": options}
     once = OneRequest.of(owner=owner, key=idempotency_key, asked=asked)
@@ -136,8 +90,7 @@ def _queued(
 ) -> RequestedAnalysis:
     entry, wanted = _checked(model, options)
     video = _video(owner, video_id)
-    if video.status != UploadStatus.UPLOADED:
-        raise VideoNotUploaded
+    _require_ready(video)
     analysis = Analysis(
         owner=owner,
         video=video,
@@ -152,6 +105,8 @@ def _queued(
         analysis_id=analysis.id,
         video_key=video.key,
         model=entry.name,
+        video_etag=video.etag,
+        video_seconds=video.seconds,
         plan=Plan(owner.plan),
         options=wanted,
     ).to_json()
@@ -175,6 +130,16 @@ def _video(owner: User, video_id: uuid.UUID) -> Video:
     if video is None:
         raise VideoNotFound
     return video
+
+
+def _require_ready(video: Video) -> None:
+    """Raises VideoNotUploaded, VideoNotReady and VideoRefused."""
+    if video.status == VideoStatus.PROBING:
+        raise VideoNotReady
+    if video.status == VideoStatus.REFUSED:
+        raise VideoRefused(FAILURES[ErrorCode(video.refusal_code)].sentence)
+    if video.status != VideoStatus.READY:
+        raise VideoNotUploaded
 
 
 def _checked(model: str | None, options: Mapping[str, Any]) -> tuple[ModelEntry, AnalysisOptions]:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from backend.videos.models import Analysis
+from backend.videos.models import Analysis, Video, VideoStatus
+from contract.errors import FAILURES, ErrorCode
 from contract.statuses import AnalysisStatus, Stage
 
 _STAGES = {
@@ -41,6 +42,8 @@ def waiting_reason(analysis: Analysis) -> str | None:
     """Why nothing is happening; None while something is, and when it is over."""
     if analysis.status == AnalysisStatus.QUEUED:
         return "The request is on its way to the compute service."
+    if analysis.on_demand and analysis.status == AnalysisStatus.SUBMITTED and analysis.batch_state != "RUNNING":
+        return "Machines at a reduced price did not last or did not come; one of the regular kind is on its way."
     retried = analysis.batch_attempts > 0
     if analysis.status == AnalysisStatus.RUNNING and retried and analysis.batch_state in ("RUNNABLE", "STARTING"):
         return "The last attempt stopped early; another one is on its way and goes on where that one was."
@@ -57,6 +60,30 @@ def waiting_reason(analysis: Analysis) -> str | None:
         case "RUNNING":
             return "The machine is ready; the analysis is about to start."
     return "The compute service has accepted the request."
+
+
+def video_sentence(video: Video) -> str:
+    """What is the matter with it; empty once it can be analysed."""
+    match video.status:
+        case VideoStatus.UPLOADING:
+            return "The upload is not finished; choose the same file again to go on."
+        case VideoStatus.ABORTED:
+            return "The upload was aborted."
+        case VideoStatus.PROBING:
+            return "The file is being looked at."
+        case VideoStatus.REFUSED:
+            return FAILURES[ErrorCode(video.refusal_code)].sentence
+    return ""
+
+
+def described(facts: Mapping[str, Any]) -> str:
+    """A video in half a line."""
+    size = f"{facts['codec']}, {facts['width']} × {facts['height']}"
+    if facts["duration_us"] is None:
+        return size
+    about = "about " if facts["estimated"] else ""
+    minutes, seconds = divmod(facts["duration_us"] / 1_000_000, 60)
+    return f"{size}, {about}{f'{minutes:.0f} min ' if minutes else ''}{seconds:.{0 if minutes else 1}f} s"
 
 
 def decode_sentences(report: Mapping[str, Any]) -> list[str]:

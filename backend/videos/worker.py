@@ -6,19 +6,23 @@ from django.db import close_old_connections
 
 from backend.videos.consuming import apply_dead_request, apply_job_event, consume_once
 from backend.videos.deleting import remove_analysis
+from backend.videos.expiring import expire_once
 from backend.videos.loops import Step
 from backend.videos.models import OwedCall
 from backend.videos.owed_calls import settle_once
+from backend.videos.probing import probe_once
 from backend.videos.reconciling import reconcile_once
 from backend.videos.relay import relay_once
 from backend.videos.wiring import batch_jobs, dead_requests_queue, job_events_queue, media_bucket, request_queue
 
 RELAY_IDLE_SECONDS = 0.2
 OWED_CALLS_IDLE_SECONDS = 1.0
+PROBER_IDLE_SECONDS = 0.2  # somebody may be waiting for it
+EXPIRY_IDLE_SECONDS = 60.0
 RECONCILER_IDLE_SECONDS = 60.0
 POLL_IDLE_SECONDS = 0.0  # an empty long poll has waited already
 
-CANCELLED = "The analysis was cancelled by its owner."  # the reason AWS Batch shows
+NOT_NEEDED = "The analysis was cancelled, or has another job."  # the reason AWS Batch shows
 
 
 def relay() -> tuple[Step, float]:
@@ -35,10 +39,18 @@ def dead_requests() -> tuple[Step, float]:
 
 def owed_calls() -> tuple[Step, float]:
     calls = {
-        OwedCall.Kind.TERMINATE_JOB.value: partial(batch_jobs().terminate, reason=CANCELLED),
+        OwedCall.Kind.TERMINATE_JOB.value: partial(batch_jobs().terminate, reason=NOT_NEEDED),
         OwedCall.Kind.REMOVE_ANALYSIS.value: partial(remove_analysis, bucket=media_bucket()),
     }
     return _releasing(partial(settle_once, calls)), OWED_CALLS_IDLE_SECONDS
+
+
+def prober() -> tuple[Step, float]:
+    return _releasing(partial(probe_once, media_bucket())), PROBER_IDLE_SECONDS
+
+
+def upload_expiry() -> tuple[Step, float]:
+    return _releasing(partial(expire_once, media_bucket())), EXPIRY_IDLE_SECONDS
 
 
 def reconciler() -> tuple[Step, float]:
@@ -56,6 +68,8 @@ LOOPS = {
     "job-events consumer": job_events,
     "dead-requests consumer": dead_requests,
     "owed calls": owed_calls,
+    "prober": prober,
+    "upload expiry": upload_expiry,
     "reconciler": reconciler,
 }
 

@@ -21,6 +21,12 @@ def static_files_found_when_asked_for() -> None:
     django_settings.WHITENOISE_AUTOREFRESH = True
 
 
+@pytest.fixture(autouse=True)
+def nobody_waits_for_the_worker(settings: Any) -> None:
+    """There is none, so that the end of an upload would wait in vain."""
+    settings.PROBE_WAIT_SECONDS = 0
+
+
 @pytest.fixture
 def owner(db: None) -> User:
     """Of the largest plan: what the smaller ones refuse has tests of its own."""

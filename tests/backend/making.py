@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from backend.accounts.models import User
-from backend.videos.models import Analysis, Chunk, Detection, Second, Track, UploadStatus, Video
+from backend.videos.models import Analysis, Chunk, Detection, Second, Track, Video, VideoStatus
 from contract.jobs import job_name
 from contract.options import AnalysisOptions
 
@@ -15,11 +15,22 @@ SHAPES = ["circle", "square", "triangle", "star"]
 STARTED, STOPPED = 1_767_225_600_000, 1_767_225_660_000  # AWS Batch gives milliseconds
 
 
-def make_video(owner: User, *, uploaded: bool = True, size_bytes: int = 5, filename: str = "a.mp4") -> Video:
-    status = UploadStatus.UPLOADED if uploaded else UploadStatus.UPLOADING
-    return Video.objects.create(
-        owner=owner, filename=filename, size_bytes=size_bytes, content_type="video/mp4", status=status.value
-    )
+FACTS = {
+    "container": "mov,mp4,m4a,3gp,3g2,mj2",
+    "codec": "h264",
+    "width": 640,
+    "height": 384,
+    "rotation_degrees": 0,
+    "duration_us": 10_000_000,
+    "frames": 300,
+    "estimated": False,
+}
+
+
+def make_video(owner: User, *, status: str = "ready", **columns: Any) -> Video:
+    defaults = {"filename": "a.mp4", "size_bytes": 5, "content_type": "video/mp4"}
+    facts = FACTS if status == VideoStatus.READY else None
+    return Video.objects.create(**{**defaults, "owner": owner, "status": status, "facts": facts, **columns})
 
 
 def make_analysis(owner: User, **columns: Any) -> Analysis:
@@ -130,12 +141,13 @@ def job_event(
     job_id: str = "job-1",
     attempts: list[dict[str, Any]] | None = None,
     status_reason: str | None = None,
+    on_demand: bool = False,
     **event: Any,
 ) -> str:
     """An EventBridge event of AWS Batch, with the fields AWS puts in."""
     detail: dict[str, Any] = {
         "jobArn": f"arn:aws:batch:eu-central-1:123456789012:job/{job_id}",
-        "jobName": job_name(analysis_id),
+        "jobName": job_name(analysis_id, on_demand=on_demand),
         "jobId": job_id,
         "jobQueue": "arn:aws:batch:eu-central-1:123456789012:job-queue/framebatch",
         "status": status,

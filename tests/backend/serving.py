@@ -57,7 +57,7 @@ class Database:
         with psycopg.connect(self.url) as connection:
             connection.execute(
                 "INSERT INTO videos_video (id, owner_id, filename, content_type, size_bytes, status)"
-                " VALUES (%s, %s, 'a.mp4', 'video/mp4', 1, 'uploaded')",
+                " VALUES (%s, %s, 'a.mp4', 'video/mp4', 1, 'ready')",
                 [video, user],
             )
             connection.execute(

@@ -128,7 +128,7 @@ def test_foreign_video_looks_like_an_unknown_one(api: APIClient, stranger: User)
 
 
 def test_video_that_is_not_uploaded_queues_nothing(api: APIClient, owner: User):
-    answer = request(api, video=str(make_video(owner, uploaded=False).pk))
+    answer = request(api, video=str(make_video(owner, status="uploading").pk))
     assert answer.status_code == 400
     assert answer.json()["code"] == "video_not_uploaded"
     assert answer.json()["errors"]["video"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.videos.job_events import Close, Ignore, JobEvent, Known, Note, verdict
+from backend.videos.job_events import Close, Ignore, JobEvent, Known, Move, Note, verdict
 from contract.errors import ErrorCode
 from contract.exit_codes import EXIT_KILLED
 from contract.statuses import AnalysisStatus
@@ -10,14 +10,18 @@ from tests.backend.making import attempt, job_event
 from tests.backend.test_job_events import ANALYSIS
 
 
-def told(job_id: str, state: str, *, claim: str | None = "array", **fields: object) -> Ignore | Note | Close:
+def told(
+    job_id: str, state: str, *, claim: str | None = "array", **fields: object
+) -> Ignore | Note | Move | Close:
     event = JobEvent.from_json(job_event(ANALYSIS, state, job_id=job_id, **fields))
     assert event is not None
     known = Known(
         status=AnalysisStatus.RUNNING if claim else AnalysisStatus.SUBMITTED,
+        on_demand=False,
         claim_job_id=claim,
         batch_job_id="array",
         batch_state="SUBMITTED",
+        batch_reason="",
         batch_attempts=0,
     )
     return verdict(event, known)
@@ -35,13 +39,13 @@ def test_what_a_child_does_is_not_the_jobs_state(state):
 
 def test_a_child_that_failed_says_why():
     """The parent's own event only says that one of its children failed."""
-    killed = [attempt(exit_code=EXIT_KILLED, reason="OutOfMemoryError: Container killed due to memory usage")]
-    assert told("array:3", "FAILED", attempts=killed) == Close(code=ErrorCode.OUT_OF_MEMORY)
+    assert told("array:3", "FAILED", attempts=[attempt(exit_code=1)]) == Close(code=ErrorCode.JOB_LOST)
+    assert told("array:3", "FAILED", attempts=[attempt(exit_code=EXIT_KILLED)]) == Move()
 
 
-def test_a_parent_that_failed_closes_the_analysis_if_the_childs_event_was_lost():
-    failed = told("array", "FAILED", status_reason="Array Child Job failed")
-    assert failed == Close(code=ErrorCode.JOB_LOST)
+def test_a_parent_that_failed_moves_the_analysis_if_the_childs_event_was_lost():
+    """What a job knows of its own failure it has stored itself, so that this one died without a word."""
+    assert told("array", "FAILED", status_reason="Array Child Job failed") == Move()
 
 
 def test_once_a_child_works_alone_only_its_failure_counts():

@@ -10,11 +10,13 @@ from django.db import OperationalError
 from backend.accounts.models import User
 from backend.gateways.incoming_queue import IncomingQueue
 from backend.videos import consuming
-from backend.videos.consuming import apply_dead_request, consume_once
+from backend.videos.consuming import apply_dead_request, apply_job_event, consume_once
 from backend.videos.dead_requests import bury_request
 from backend.videos.models import Analysis, DeadRequest
 from contract.errors import FAILURES, ErrorCode
+from contract.jobs import job_name
 from contract.messages import AnalysisRequest
+from contract.notices import JobFound, RequestRefused
 from tests.backend.making import make_analysis
 from tests.fix_aws import Queue
 
@@ -47,6 +49,41 @@ def test_analysis_fails_with_its_code_and_the_message_is_kept(owner: User, reque
     assert event.detail == {"code": "submission_failed", "message_id": letter.message_id}
     assert (letter.analysis, letter.body) == (analysis, request_for(analysis))
     assert waiting(requests_queue) == (0, 0)
+
+
+def test_a_refusal_that_the_lambda_tells_counts_at_once(owner: User, job_events_queue: Queue):
+    """It comes with the events of jobs, and says why."""
+    analysis = make_analysis(owner)
+    refused = RequestRefused(message_id="m", body=request_for(analysis), fault="no such definition")
+    job_events_queue.send(refused.to_json())
+    job_events_queue.send(refused.to_json())
+    assert consume_once(IncomingQueue(job_events_queue.url, wait_seconds=0), apply_job_event) == 2
+    analysis.refresh_from_db()
+    assert (analysis.status, analysis.error_code) == ("failed", "submission_failed")
+    assert analysis.events.get().detail["reason"] == "no such definition"
+    kept = DeadRequest.objects.get()
+    assert (kept.analysis, kept.body, kept.fault) == (analysis, refused.body, "no such definition")
+
+
+def test_a_job_that_the_lambda_has_found_is_followed(owner: User, job_events_queue: Queue):
+    """All its events were lost; now AWS Batch can be asked about it. What is known better stays."""
+    unheard, known = make_analysis(owner), make_analysis(owner, status="submitted", batch_job_id="j-2")
+    Analysis.objects.filter(pk=known.pk).update(batch_state="RUNNABLE")
+    for analysis, job_id in ((unheard, "j-1"), (known, "j-2")):
+        found = JobFound(analysis_id=analysis.pk, job_id=job_id, job_name=job_name(analysis.pk))
+        job_events_queue.send(found.to_json())
+    consume_once(IncomingQueue(job_events_queue.url, wait_seconds=0), apply_job_event)
+    rows = Analysis.objects.in_bulk([unheard.pk, known.pk])
+    assert (rows[unheard.pk].status, rows[unheard.pk].batch_job_id) == ("submitted", "j-1")
+    assert rows[known.pk].batch_state == "RUNNABLE"
+
+
+@pytest.mark.parametrize("detail", [None, {}, {"message_id": "m", "body": 7, "fault": "f"}])
+def test_a_notice_that_cannot_be_read_is_left_to_the_dead_letters(job_events_queue: Queue, detail: Any):
+    event = {"source": "framebatch.lambda", "detail-type": "Request Refused", "detail": detail}
+    job_events_queue.send(json.dumps(event))
+    consume_once(IncomingQueue(job_events_queue.url, wait_seconds=0), apply_job_event)
+    assert job_events_queue.counts() == (0, 1)
 
 
 @pytest.mark.parametrize("status", ["submitted", "running", "succeeded", "failed", "cancelled"])

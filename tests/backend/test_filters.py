@@ -228,7 +228,9 @@ def test_analyses_are_narrowed_and_ordered(api: APIClient, owner: User, query: s
 @pytest.mark.parametrize("size", [1, 100])
 def test_videos_are_narrowed_and_ordered(api: APIClient, owner: User, query: str, found: list[str], size: int):
     for filename, size_bytes in (("A.mp4", 1), ("b.mov", 2), ("c.mp4", 3)):
-        make_video(owner, filename=filename, size_bytes=size_bytes, uploaded=filename != "b.mov")
+        make_video(
+            owner, filename=filename, size_bytes=size_bytes, status="uploading" if filename == "b.mov" else "ready"
+        )
     rows = read_all(api, f"/api/videos?page_size={size}&{query}")
     assert [row["filename"] for row in rows] == found
 

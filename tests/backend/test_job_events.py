@@ -12,6 +12,7 @@ from backend.videos.job_events import (
     JobEvent,
     JobEventInvalid,
     Known,
+    Move,
     Note,
     Record,
     Stop,
@@ -35,9 +36,11 @@ def event(status: str, **fields: Any) -> JobEvent:
 def known(**columns: Any) -> Known:
     unknown = {
         "status": AnalysisStatus.QUEUED,
+        "on_demand": False,
         "claim_job_id": None,
         "batch_job_id": "",
         "batch_state": "",
+        "batch_reason": "",
         "batch_attempts": 0,
     }
     return Known(**{**unknown, **columns})
@@ -81,7 +84,8 @@ def test_malformed_event_is_refused(body: str):
     [
         pytest.param(job_event(ANALYSIS, "RUNNING", source="aws.ecs"), id="another service"),
         pytest.param(
-            job_event(ANALYSIS, "RUNNING", **{"detail-type": "Batch Job Queue Blocked"}), id="another kind"
+            job_event(ANALYSIS, "RUNNING", **{"detail-type": "Batch Compute Environment State Change"}),
+            id="another kind",
         ),
         pytest.param(
             job_event(ANALYSIS, "RUNNING", detail={"jobName": "nightly-backup", "jobId": "j"}), id="another's job"
@@ -227,6 +231,57 @@ def test_verdict(columns: Any, said: JobEvent, expected: Any):
         assert isinstance(decided, expected)
     else:
         assert decided == expected
+
+
+HOST_LOST = attempt(status_reason="Host EC2 (instance i-0abc) terminated.")
+MOVED = {"status": AnalysisStatus.QUEUED, "on_demand": True}
+ON_DEMAND = {**RUNNING, "on_demand": True, "claim_job_id": "job-2", "batch_job_id": "job-2"}
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        pytest.param(HOST_LOST, Move(), id="Spot took the machine"),
+        pytest.param(attempt(exit_code=EXIT_TRY_AGAIN), Move(), id="a passing fault, or Spot's notice"),
+        pytest.param(attempt(exit_code=EXIT_KILLED), Move(), id="killed"),
+        pytest.param(attempt(reason="CannotPullContainerError: x"), Move(), id="image not pulled"),
+        pytest.param(attempt(exit_code=1), Close(code=ErrorCode.JOB_LOST), id="a fault in the code"),
+        pytest.param(
+            attempt(exit_code=EXIT_TRY_AGAIN, status_reason="Ended by an operator"),
+            Close(code=ErrorCode.JOB_LOST),
+            id="ended by somebody",
+        ),
+        pytest.param(
+            attempt(exit_code=EXIT_KILLED, status_reason="Job attempt duration exceeded timeout"),
+            Close(code=ErrorCode.JOB_TIMED_OUT),
+            id="over its time limit",
+        ),
+    ],
+)
+def test_the_last_attempt_is_made_on_demand_if_it_may_help(last: Any, expected: Any):
+    """What AWS Batch would try again, had it attempts left, is tried once on a machine that nobody takes away."""
+    assert verdict(event("FAILED", attempts=[HOST_LOST, last]), known(**RUNNING)) == expected
+
+
+def test_after_the_last_attempt_nothing_follows():
+    said = event("FAILED", job_id="job-2", attempts=[HOST_LOST], on_demand=True)
+    assert verdict(said, known(**ON_DEMAND)) == Close(code=ErrorCode.INTERRUPTED)
+
+
+@pytest.mark.parametrize("columns", [MOVED, ON_DEMAND])
+def test_once_spot_is_given_up_its_jobs_do_not_count(columns: Any):
+    """A late event must not close what goes on elsewhere, and a job that still waits on Spot is ended."""
+    assert isinstance(verdict(event("FAILED", attempts=[HOST_LOST]), known(**columns)), Ignore)
+    assert verdict(event("RUNNABLE"), known(**columns)) == Stop()
+
+
+def test_why_a_job_waits_is_heard_when_batch_finds_out():
+    """AWS Batch tells of a queue that is blocked while the state of its first job stays RUNNABLE."""
+    waiting = {"status": AnalysisStatus.SUBMITTED, "batch_job_id": "job-1", "batch_state": "RUNNABLE"}
+    blocked = event("RUNNABLE", status_reason="CAPACITY:x", **{"detail-type": "Batch Job Queue Blocked"})
+    assert verdict(blocked, known(**waiting)) == Note()
+    assert isinstance(verdict(blocked, known(**waiting, batch_reason="CAPACITY:x")), Ignore)
+    assert isinstance(verdict(event("RUNNABLE"), known(**waiting, batch_reason="CAPACITY:x")), Ignore)
 
 
 def test_events_of_aws_may_hold_more_than_we_read():

@@ -62,7 +62,7 @@ def uploaded_video(running: Running) -> str:
     body = {"filename": "a.mp4", "size_bytes": 5}
     video: str = running.client.post("/api/videos", json=body).json()["id"]
     with psycopg.connect(running.database_url) as connection:
-        connection.execute("UPDATE videos_video SET status = 'uploaded' WHERE id = %s", [video])
+        connection.execute("UPDATE videos_video SET status = 'ready' WHERE id = %s", [video])
     return video
 
 

@@ -42,11 +42,11 @@ def test_home_lists_videos_with_their_latest_analyses(browser: Client, owner: Us
     video = make_video(owner, filename="<b>street</b>.mp4")
     for status in ("failed", "running", "succeeded", "queued"):
         make_analysis(owner, video=video, status=status, summary=SUMMARY if status == "succeeded" else None)
-    make_video(owner, filename="half.mp4", uploaded=False)
+    make_video(owner, filename="half.mp4", status="uploading")
     page = text(browser, "/")
     assert "&lt;b&gt;street&lt;/b&gt;.mp4" in page
     assert "250 detections, 3 tracks" in page
-    assert "upload not finished" in page
+    assert "The upload is not finished" in page
     assert page.count('class="badge') == 3  # of four
 
 
@@ -67,7 +67,8 @@ def test_video_page_offers_the_models(browser: Client, owner: User):
 
 
 def test_page_of_a_broken_off_upload_says_so(browser: Client, owner: User):
-    assert "was not finished" in text(browser, f"/videos/{make_video(owner, uploaded=False).pk}")
+    video = make_video(owner, status="uploading")
+    assert "The upload is not finished" in text(browser, f"/videos/{video.pk}")
 
 
 def test_running_analysis_is_followed(browser: Client, owner: User):

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 # Only these columns are unknown to the contract: PostgreSQL fills them.
 OWN_COLUMNS = {
-    tables.EVENT: {"id"},
+    tables.EVENT: {"id", "transaction"},
     tables.CHUNK: set(),
     tables.DETECTION: set(),
     tables.TRACK: set(),

@@ -19,13 +19,17 @@ pytestmark = pytest.mark.django_db
 # How each route with an id of somebody's object is asked. A new route without a line here fails the first test.
 FOREIGN = {
     "api-video": "GET",
+    "api-video-sign": "POST",
+    "api-video-parts": "GET",
     "api-video-finish": "POST",
+    "api-video-abort": "POST",
     "api-analysis": "GET",
     "api-analysis-cancel": "POST",
     "api-analysis-retry": "POST",
     "api-analysis-detections": "GET",
     "api-analysis-tracks": "GET",
     "api-analysis-events": "GET",
+    "api-analysis-live": "GET",
     "api-analysis-thumbnails": "GET",
     "api-analysis-export": "GET",
     "api-analysis-seconds": "GET",
@@ -117,7 +121,9 @@ def test_deleted_analysis_looks_like_a_missing_one(name: str, stranger: User, es
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in FOREIGN if FOREIGN[name] == "GET" and name != "api-video-finish"]
+    # Parts are asked of an upload under way.
+    "name",
+    [name for name in FOREIGN if FOREIGN[name] == "GET" and name != "api-video-parts"],
 )
 def test_owner_gets_there(name: str, stranger: User, estate: Estate):
     """Without this, a matrix of 404s would prove nothing."""
@@ -144,7 +150,7 @@ def test_nothing_foreign_was_changed(signed_in: Client, estate: Estate):
     for name in FOREIGN:
         asked(signed_in, name, estate.path(name))
     signed_in.post("/api/analyses", {"video": str(estate.video.pk)}, content_type="application/json")
-    assert Video.objects.get().status == "uploaded"
+    assert Video.objects.get().status == "ready"
     assert Analysis.objects.count() == 1
     assert ApiKey.objects.get().revoked_at is None
 

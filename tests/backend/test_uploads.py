@@ -1,5 +1,6 @@
-"""A video is a row, a presigned URL, and a check that the file has arrived."""
+"""An upload in one piece: a row, a presigned URL, and a check that the file has arrived."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,38 +13,46 @@ from backend.accounts.models import User
 from backend.gateways.s3 import MediaBucket
 from backend.videos.models import Video
 from contract.keys import upload_key
+from tests.backend.making import make_video
+from tests.strict_s3 import StrictS3, checksum
 
 pytestmark = pytest.mark.django_db
 
 GIB = 1024**3
 
 
-def start(api: APIClient, **fields: Any) -> Any:
+def start(api: APIClient, *, idempotency_key: str | None = None, **fields: Any) -> Any:
     body = {"filename": "a.mp4", "size_bytes": 5, "content_type": "video/mp4", **fields}
-    return api.post("/api/videos", body, format="json")
+    headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+    return api.post("/api/videos", body, format="json", headers=headers)
 
 
-def test_upload_goes_through_the_presigned_url_and_is_then_finished(
+def send(upload: dict[str, Any], content: bytes) -> httpx.Response:
+    return httpx.request(upload["method"], upload["url"], headers=upload["headers"], content=content)
+
+
+def test_upload_goes_through_the_presigned_url_and_is_then_looked_at(
     api: APIClient, owner: User, media: str, s3_client: Any
 ):
     started = start(api, filename="Ünïcode ../clip.mp4", size_bytes=5)
     assert started.status_code == 201
     video = started.json()
-    assert video["status"] == "uploading"
+    assert (video["status"], video["parts"], video["facts"]) == ("uploading", None, None)
     assert video["filename"] == "Ünïcode ../clip.mp4"
     assert started["Location"] == f"/api/videos/{video['id']}"
 
-    upload = video["upload"]
-    answer = httpx.request(upload["method"], upload["url"], headers=upload["headers"], content=b"12345")
-    assert answer.status_code == 200
+    assert send(video["upload"], b"12345").status_code == 200
     key = upload_key(owner.pk, UUID(video["id"]))
-    assert s3_client.get_object(Bucket=media, Key=key)["ContentType"] == "video/mp4"
+    stored = s3_client.get_object(Bucket=media, Key=key)
+    assert stored["ContentType"] == "video/mp4"
 
-    finished = api.post(f"/api/videos/{video['id']}/finish")
-    assert finished.status_code == 200
-    assert finished.json()["status"] == "uploaded"
+    finished = api.post(video["links"]["finish"])
+    assert finished.status_code == 202
+    assert int(finished["Retry-After"]) > 0
+    assert finished.json()["status"] == "probing"
     assert finished.json()["uploaded_at"] is not None
     assert "upload" not in finished.json()
+    assert Video.objects.get().etag == stored["ETag"]
 
 
 def test_database_lost_at_the_last_moment_leaves_no_video(
@@ -59,34 +68,86 @@ def test_database_lost_at_the_last_moment_leaves_no_video(
     assert not Video.objects.exists()
 
 
-def test_url_is_signed_for_the_declared_size_and_type(api: APIClient, media: str):
-    """S3 then refuses a larger file; the size limit would otherwise be a promise nobody keeps."""
-    url = httpx.URL(start(api, size_bytes=7).json()["upload"]["url"])
-    assert set(url.params["X-Amz-SignedHeaders"].split(";")) == {"content-length", "content-type", "host"}
-    assert not [name for name in url.params if "checksum" in name.lower()]
+def test_url_takes_only_the_declared_size_and_type(api: APIClient, media: str):
+    """The size limit would otherwise be a promise nobody keeps."""
+    upload = start(api, size_bytes=7).json()["upload"]
+    assert send(upload, b"12345678").status_code == 403
+    assert send({**upload, "headers": {"Content-Type": "text/html"}}, b"1234567").status_code == 403
+    assert send(upload, b"1234567").status_code == 200
 
 
-def test_finishing_twice_is_harmless(api: APIClient, owner: User, media: str, s3_client: Any):
+@pytest.mark.parametrize("algorithm", ["SHA256", "CRC32"])
+def test_stated_checksum_is_checked_by_the_storage_and_kept(api: APIClient, media: str, algorithm: str):
+    """A byte that changed on the way is found before anybody pays for an analysis."""
+    stated = checksum(algorithm, b"12345")
+    video = start(api, checksum_algorithm=algorithm, checksum=stated).json()
+    assert send(video["upload"], b"12346").status_code == 400
+    assert send({**video["upload"], "headers": {"Content-Type": "video/mp4"}}, b"12345").status_code == 403
+    assert api.post(video["links"]["finish"]).json()["code"] == "upload_missing"
+
+    assert send(video["upload"], b"12345").status_code == 200
+    finished = api.post(video["links"]["finish"])
+    assert finished.status_code == 202
+    assert finished.json()["checksum"] == {"algorithm": algorithm, "value": stated}
+
+
+def test_object_without_the_stated_checksum_is_refused(api: APIClient, owner: User, media: str, s3_client: Any):
+    """Whoever put it there did not come through the URL."""
+    video = start(api, checksum_algorithm="SHA256", checksum=checksum("SHA256", b"12345")).json()
+    s3_client.put_object(
+        Bucket=media, Key=upload_key(owner.pk, UUID(video["id"])), Body=b"54321", ChecksumAlgorithm="SHA256"
+    )
+    answer = api.post(video["links"]["finish"])
+    assert (answer.status_code, answer.json()["code"]) == (400, "upload_checksum_mismatch")
+    assert Video.objects.get().status == "uploading"
+
+
+def test_expired_url_is_signed_again(api: APIClient, media: str, strict_s3: StrictS3):
+    video = start(api).json()
+    strict_s3.later = timedelta(seconds=3601)
+    try:
+        assert send(video["upload"], b"12345").status_code == 403
+    finally:
+        strict_s3.later = timedelta()
+    signed = api.post(video["links"]["sign"])
+    assert signed.status_code == 200
+    assert send(signed.json()["upload"], b"12345").status_code == 200
+    assert api.post(video["links"]["finish"]).status_code == 202
+
+
+def test_finishing_twice_is_harmless(api: APIClient, owner: User, media: str):
     """Clients repeat what timed out."""
     video = start(api).json()
-    s3_client.put_object(Bucket=media, Key=upload_key(owner.pk, UUID(video["id"])), Body=b"12345")
-    first = api.post(f"/api/videos/{video['id']}/finish")
-    second = api.post(f"/api/videos/{video['id']}/finish")
-    assert first.status_code == second.status_code == 200
+    send(video["upload"], b"12345")
+    first = api.post(video["links"]["finish"])
+    second = api.post(video["links"]["finish"])
+    assert first.status_code == second.status_code == 202
     assert first.json() == second.json()
 
 
-def test_empty_file_is_accepted(api: APIClient, owner: User, media: str, s3_client: Any):
-    """The job says clearly that it is empty; the upload has no reason to know better."""
-    video = start(api, size_bytes=0).json()
-    answer = httpx.put(video["upload"]["url"], headers=video["upload"]["headers"], content=b"")
-    assert answer.status_code == 200
-    assert api.post(f"/api/videos/{video['id']}/finish").json()["status"] == "uploaded"
+def test_start_that_is_sent_again_under_its_key_is_the_same_upload(api: APIClient, media: str):
+    """A client whose connection broke off does not know whether it was heard."""
+    first = start(api, idempotency_key="once")
+    again = start(api, idempotency_key="once")
+    assert again.status_code == 201
+    assert (first.json()["id"], again["Idempotency-Replayed"]) == (again.json()["id"], "true")
+    assert send(again.json()["upload"], b"12345").status_code == 200
+    assert api.post(again.json()["links"]["finish"]).status_code == 202
+
+    over = start(api, idempotency_key="once").json()
+    assert (over["status"], "upload" in over) == ("probing", False)
+    other = start(api, idempotency_key="once", size_bytes=6)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert Video.objects.count() == 1
+
+
+def test_two_owners_may_use_the_same_key(api: APIClient, stranger_api: APIClient, media: str):
+    assert start(api, idempotency_key="1").json()["id"] != start(stranger_api, idempotency_key="1").json()["id"]
 
 
 def test_finishing_without_a_file_is_refused(api: APIClient, media: str):
     video = start(api).json()
-    answer = api.post(f"/api/videos/{video['id']}/finish")
+    answer = api.post(video["links"]["finish"])
     assert answer.status_code == 400
     assert answer.json()["code"] == "upload_missing"
     assert answer.json()["errors"]["video"]
@@ -96,11 +157,32 @@ def test_finishing_without_a_file_is_refused(api: APIClient, media: str):
 def test_finishing_a_file_of_another_size_is_refused(api: APIClient, owner: User, media: str, s3_client: Any):
     video = start(api, size_bytes=5).json()
     s3_client.put_object(Bucket=media, Key=upload_key(owner.pk, UUID(video["id"])), Body=b"123")
-    answer = api.post(f"/api/videos/{video['id']}/finish")
+    answer = api.post(video["links"]["finish"])
     assert answer.status_code == 400
     assert answer.json()["code"] == "upload_incomplete"
     assert answer.json()["errors"] == {"size_bytes": ["5 bytes were declared, 3 bytes were uploaded."]}
     assert Video.objects.get().status == "uploading"
+
+
+def test_aborted_upload_takes_nothing_any_more(api: APIClient, media: str):
+    video = start(api).json()
+    assert api.post(video["links"]["abort"]).json()["status"] == "aborted"
+    assert api.post(video["links"]["abort"]).json()["status"] == "aborted"
+    for step in ("sign", "finish"):
+        answer = api.post(video["links"][step])
+        assert (answer.status_code, answer.json()["code"]) == (409, "upload_aborted")
+
+
+@pytest.mark.parametrize("status", ["probing", "ready", "refused"])
+def test_finished_upload_can_be_neither_aborted_nor_signed(api: APIClient, owner: User, media: str, status: str):
+    columns = {"refusal_code": "video_empty"} if status == "refused" else {}
+    video = make_video(owner, status=status, **columns)
+    for step in ("abort", "sign"):
+        answer = api.post(f"/api/videos/{video.pk}/{step}")
+        assert (answer.status_code, answer.json()["code"]) == (409, "upload_over")
+        assert answer.json()["errors"] == {"status": [f"It is {status}."]}
+    video.refresh_from_db()
+    assert video.status == status
 
 
 @pytest.mark.parametrize(
@@ -112,9 +194,19 @@ def test_finishing_a_file_of_another_size_is_refused(api: APIClient, owner: User
         pytest.param({"filename": None}, "filename", id="name is null"),
         pytest.param({"size_bytes": -1}, "size_bytes", id="negative size"),
         pytest.param({"size_bytes": "many"}, "size_bytes", id="size is a text"),
-        pytest.param({"size_bytes": 5 * GIB + 1}, "size_bytes", id="more than one PUT can carry"),
+        pytest.param({"size_bytes": 10**15}, "size_bytes", id="more than anybody may upload"),
+        pytest.param({"size_bytes": 5 * GIB + 1}, "multipart", id="more than one PUT can carry"),
+        pytest.param({"size_bytes": 0, "multipart": True}, "multipart", id="parts of nothing"),
         pytest.param({"content_type": "video"}, "content_type", id="not a media type"),
         pytest.param({"content_type": "video/mp4\r\nx: y"}, "content_type", id="header injection"),
+        pytest.param({"checksum_algorithm": "MD5"}, "checksum_algorithm", id="unknown algorithm"),
+        pytest.param({"checksum_algorithm": "SHA256"}, "checksum", id="algorithm without checksum"),
+        pytest.param({"checksum": "AAAAAA=="}, "checksum", id="checksum without algorithm"),
+        pytest.param({"checksum_algorithm": "SHA256", "checksum": "AAAAAA=="}, "checksum", id="too short"),
+        pytest.param({"checksum_algorithm": "CRC32", "checksum": "%&!"}, "checksum", id="not base64"),
+        pytest.param(
+            {"multipart": True, "checksum_algorithm": "CRC32", "checksum": "AAAAAA=="}, "checksum", id="of parts"
+        ),
         pytest.param({"codec": "h264"}, "codec", id="unknown field"),
     ],
 )
@@ -125,7 +217,7 @@ def test_faulty_fields_are_named_and_nothing_is_stored(api: APIClient, media: st
     assert not Video.objects.exists()
 
 
-def test_largest_file_and_missing_type_are_accepted(api: APIClient, media: str):
+def test_largest_file_in_one_piece_and_missing_type_are_accepted(api: APIClient, media: str):
     answer = start(api, size_bytes=5 * GIB, content_type="")
     assert answer.status_code == 201
     assert answer.json()["upload"]["headers"] == {"Content-Type": "application/octet-stream"}
@@ -150,7 +242,7 @@ def test_missing_bucket_is_503_and_not_a_missing_upload(api: APIClient, media: s
     """A bucket nobody answers for is our trouble, not a missing upload."""
     video = start(api).json()
     settings.MEDIA_BUCKET = "a-bucket-that-does-not-exist"
-    answer = api.post(f"/api/videos/{video['id']}/finish")
+    answer = api.post(video["links"]["finish"])
     assert answer.status_code == 503
     assert answer.json()["code"] == "storage_unavailable"
     assert int(answer["Retry-After"]) > 0
@@ -163,7 +255,7 @@ def test_storage_that_refuses_connections_is_503(
     video = start(api).json()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     settings.MEDIA_BUCKET = "bucket-behind-a-closed-port"
-    answer = api.post(f"/api/videos/{video['id']}/finish")
+    answer = api.post(video["links"]["finish"])
     assert answer.status_code == 503
     assert answer.json()["code"] == "storage_unavailable"
 

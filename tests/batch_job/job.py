@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -40,6 +40,16 @@ class Bench:
         )
         add_analysis(self.database_url, request, status=status)
         return request
+
+    def move_to_on_demand(self, request: AnalysisRequest) -> AnalysisRequest:
+        """As the backend's worker does when the attempts on Spot are used up."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            connection.execute(
+                "UPDATE videos_analysis SET on_demand = true, status = 'queued', claim_job_id = NULL,"
+                " claim_attempt = NULL WHERE id = %s",
+                [request.analysis_id],
+            )
+        return replace(request, on_demand=True)
 
     def environment(self, request: AnalysisRequest, **changes: str) -> dict[str, str]:
         """Only what a container would have, besides what Python and boto3 need of this machine."""
@@ -92,7 +102,7 @@ def add_analysis(database_url: str, request: AnalysisRequest, *, status: str = "
         connection.execute(
             """
             INSERT INTO videos_video (id, owner_id, filename, content_type, size_bytes, status)
-            VALUES (%s, %s, 'clip.mp4', 'video/mp4', 1, 'uploaded')
+            VALUES (%s, %s, 'clip.mp4', 'video/mp4', 1, 'ready')
             """,
             (video, owner[0]),
         )

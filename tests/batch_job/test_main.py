@@ -17,7 +17,7 @@ import pytest
 from batch_job.main import main
 from batch_job.video import Video
 from contract.exit_codes import EXIT_DONE, EXIT_GIVE_UP, EXIT_TRY_AGAIN
-from contract.jobs import ATTEMPTS
+from contract.jobs import SPOT_ATTEMPTS
 from contract.manifest import RuntimeManifest
 from contract.messages import AnalysisRequest
 from tests.batch_job.job import Bench, committed_chunks, frame_times
@@ -172,7 +172,7 @@ def committed_times(bench: Bench, request: AnalysisRequest) -> list[object]:
         return [at for (at,) in connection.execute(query, (request.analysis_id,))]
 
 
-@pytest.mark.parametrize("attempt", [1, ATTEMPTS])
+@pytest.mark.parametrize("attempt", [1, SPOT_ATTEMPTS])
 def test_sigterm_ends_the_job_quickly_and_leaves_the_verdict_to_batch(
     bench: Bench, long_march: Path, attempt: int
 ) -> None:
@@ -280,12 +280,14 @@ def test_a_changed_model_file_is_not_opened(bench: Bench, march: Path, tmp_path:
 
 
 def test_a_passing_fault_is_left_to_the_next_attempt_and_the_last_one_tells(bench: Bench) -> None:
-    """The storage is away: AWS Batch tries again, and only when it will not the analysis has failed."""
+    """The storage is away: the attempts on Spot leave it to the one on On-Demand, which fails the analysis."""
     request = bench.add_analysis("uploads/1/x")
     nowhere = {"MEDIA_BUCKET": "no-such-bucket"}
-    assert run_here(bench, request, **nowhere) == EXIT_TRY_AGAIN
+    for attempt in range(1, SPOT_ATTEMPTS + 1):
+        assert run_here(bench, request, **nowhere, AWS_BATCH_JOB_ATTEMPT=str(attempt)) == EXIT_TRY_AGAIN
     assert bench.analysis(request)["status"] == "running"
-    assert run_here(bench, request, **nowhere, AWS_BATCH_JOB_ATTEMPT=str(ATTEMPTS)) == EXIT_GIVE_UP
+    last = bench.move_to_on_demand(request)
+    assert run_here(bench, last, **nowhere, AWS_BATCH_JOB_ID="job-2") == EXIT_GIVE_UP
     row = bench.analysis(request)
     assert (row["status"], row["error_code"], row["error_retryable"]) == ("failed", "storage_unavailable", True)
 

@@ -28,6 +28,7 @@ requests = st.builds(
     video_key=st.text(min_size=1, max_size=80),
     model=st.text(min_size=1, max_size=40),
     plan=st.sampled_from(Plan),
+    on_demand=st.booleans(),
     video_seconds=st.none() | st.floats(0, 1e6),
     timeout_seconds=st.none() | st.integers(60, 10**6),
     options=options,

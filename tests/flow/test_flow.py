@@ -13,13 +13,14 @@ from batch_job.stages import Model
 from contract.jobs import REQUEST_VARIABLE
 from contract.messages import AnalysisRequest
 from contract.options import AnalysisOptions
-from lambda_sqs_to_batch.handler import submit_all
+from lambda_sqs_to_batch.logs import EventLog
 from lambda_sqs_to_batch.settings import Settings
-from tests.fakes import CLASSES, FakeBatch, FakeDetector, FakePictures, FakeResults, FakeVideo
+from lambda_sqs_to_batch.submitting import Submitter
+from tests.fakes import CLASSES, FakeBatch, FakeDetector, FakeNotices, FakePictures, FakeResults, FakeVideo
 
 FRAMES = 20
 CHUNK_FRAMES = 4
-SETTINGS = Settings(job_queue="queue", job_definition="definition")
+SETTINGS = Settings.from_environ({"JOB_QUEUE": "q", "JOB_DEFINITION": "d", "JOB_EVENTS_QUEUE_URL": "e"})
 
 deliveries = st.integers(1, 4).flatmap(
     lambda count: st.tuples(
@@ -72,12 +73,13 @@ def test_each_request_ends_once_whatever_is_delivered_how_often(delivered, dies_
         for n in range(count)
     ]
     batch = FakeBatch()
+    submitter = Submitter(settings=SETTINGS, batch=batch, notices=FakeNotices())
     for start in range(0, len(order), batch_size):
         records = [
             {"messageId": f"{start}-{place}", "body": bodies[number]}
             for place, number in enumerate(order[start : start + batch_size])
         ]
-        assert submit_all(records, SETTINGS, batch) == {"batchItemFailures": []}
+        assert submitter.submit_all(records, EventLog()) == {"batchItemFailures": []}
 
     assert [len(jobs) for jobs in batch.jobs.values()] == [1] * count
     expected = FakeResults()

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from contract.messages import AnalysisRequest
-from demo.client import RequestRefused
+from demo.client import RequestRefused, VideoRefused
 from demo.video import make_demo_video, write_video
 
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
@@ -47,15 +47,17 @@ def playlist(path: Path) -> None:
         pytest.param(playlist, "video_unreadable", id="a playlist that points at our files"),
     ],
 )
-def test_a_file_that_is_no_video_fails_with_its_code_and_a_sentence(product, tmp_path, make, code):
-    """The user learns what is wrong with the file and that trying again is pointless."""
+def test_a_file_that_is_no_video_is_refused_before_a_machine_is_asked_for(product, tmp_path, make, code):
+    """The user learns at once what is wrong with the file and that trying again is pointless."""
     path = tmp_path / "holiday.mp4"
     make(path)
 
-    state = product.analyse(path)
+    with pytest.raises(VideoRefused) as refusal:
+        product.client.upload(path)
 
-    assert (state["status"], state["error"]["code"], state["error"]["retryable"]) == ("failed", code, False)
-    assert state["error"]["message"].endswith(".")
+    error = refusal.value.error
+    assert (error["code"], error["retryable"]) == (code, False)
+    assert error["message"].endswith(".")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The gateway and the handler against the Batch stand-in over HTTP, with plain boto3."""
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from botocore.config import Config
 
 from contract.jobs import job_name
 from contract.messages import AnalysisRequest
+from contract.notices import JobFound, RequestRefused, notice_in
 from lambda_sqs_to_batch import handler as module
 from lambda_sqs_to_batch.batch_gateway import BatchGateway
 from lambda_sqs_to_batch.errors import SubmissionPostponed, SubmissionRefused
@@ -57,7 +59,13 @@ def batch(tmp_path: Path) -> Iterator[Batch]:
         definition = aws.create_batch(session, server.url, environment={}, account=ACCOUNT, vcpus=1)
         config = Config(retries={"max_attempts": 0})
         with closing(session.client("batch", endpoint_url=server.url, config=config)) as client:
-            settings = Settings(job_queue=aws.JOB_QUEUE, job_definition=definition)
+            settings = Settings(
+                job_queue=aws.JOB_QUEUE,
+                job_definition=definition,
+                job_events_queue_url="",
+                enterprise_queue=aws.ENTERPRISE_QUEUE,
+                on_demand_queue=aws.ON_DEMAND_QUEUE,
+            )
             yield Batch(server=server, client=client, settings=settings)
 
 
@@ -88,11 +96,11 @@ def test_a_name_that_differs_in_case_is_another_job(batch):
         pytest.param({"code": "ServerException", "status": 500}, SubmissionPostponed, id="a fault of Batch's"),
         pytest.param({"status": 0}, SubmissionPostponed, id="hangs up"),
         pytest.param({"code": "ClientException", "status": 400}, SubmissionRefused, id="calls the request wrong"),
-        pytest.param({"code": "AccessDeniedException", "status": 403}, SubmissionRefused, id="does not let us"),
+        pytest.param({"code": "AccessDeniedException", "status": 403}, SubmissionPostponed, id="does not let us"),
     ],
 )
 def test_what_passes_is_postponed_and_what_stays_wrong_is_refused(batch, fault, expected):
-    """The first comes back after the visibility timeout; the second belongs to the dead letters."""
+    """The first comes back after the visibility timeout; the second is over. A permission can be granted."""
     batch.server.faults.add(operation="SubmitJob", **fault)
 
     with pytest.raises(expected):
@@ -105,11 +113,12 @@ def test_a_request_that_botocore_itself_refuses_is_refused(batch):
         batch.submit(jobQueue=7)
 
 
-def test_the_handler_is_wired_by_its_environment_alone(batch, monkeypatch):
+def test_the_handler_is_wired_by_its_environment_alone(batch, job_events_queue, monkeypatch):
     """This is all that Lambda gives it."""
     for name, value in {
         "JOB_QUEUE": batch.settings.job_queue,
         "JOB_DEFINITION": batch.settings.job_definition,
+        "JOB_EVENTS_QUEUE_URL": job_events_queue.url,
         "AWS_ENDPOINT_URL_BATCH": batch.server.url,
     }.items():
         monkeypatch.setenv(name, value)
@@ -119,6 +128,8 @@ def test_the_handler_is_wired_by_its_environment_alone(batch, monkeypatch):
 
     answers = [module.handler({"Records": records}, None) for _ in range(2)]
 
-    assert answers == [{"batchItemFailures": [{"itemIdentifier": "m1"}]}] * 2
+    assert answers == [{"batchItemFailures": []}] * 2
     assert batch.jobs_named(job_name(request.analysis_id)) == 1
+    notices = [notice_in(json.loads(body)) for body in job_events_queue.bodies()]
+    assert [type(notice) for notice in notices] == [RequestRefused, JobFound, RequestRefused]
     module._wiring.cache_clear()

@@ -1,4 +1,4 @@
-"""The handler against a Batch gateway whose jobs live in a dictionary."""
+"""What becomes of each record, with a Batch gateway whose jobs live in a dictionary."""
 
 import json
 from dataclasses import replace
@@ -8,14 +8,27 @@ import pytest
 
 from contract.jobs import REQUEST_VARIABLE, job_name
 from contract.messages import AnalysisRequest
+from contract.notices import JobFound, RequestRefused
 from contract.plans import SHARES, Plan
 from lambda_sqs_to_batch.errors import SettingsInvalid, SubmissionPostponed, SubmissionRefused
-from lambda_sqs_to_batch.handler import submit_all
+from lambda_sqs_to_batch.logs import EventLog
 from lambda_sqs_to_batch.settings import Settings
 from lambda_sqs_to_batch.submission import submission_for
-from tests.fakes import FakeBatch
+from lambda_sqs_to_batch.submitting import Submitter
+from tests.fakes import FakeBatch, FakeNotices
 
-SETTINGS = Settings(job_queue="queue", job_definition="definition:3")
+SETTINGS = Settings(
+    job_queue="queue",
+    job_definition="definition:3",
+    job_events_queue_url="events",
+    enterprise_queue="queue-enterprise",
+    on_demand_queue="queue-on-demand",
+)
+
+
+def submit_all(records: list[dict], batch: FakeBatch, told: FakeNotices | None = None) -> dict:
+    submitter = Submitter(settings=SETTINGS, batch=batch, notices=told or FakeNotices())
+    return submitter.submit_all(records, EventLog(request_id="call-1"))
 
 
 def request(analysis_id: UUID | None = None, plan: Plan = Plan.FREE) -> AnalysisRequest:
@@ -35,7 +48,7 @@ def test_a_request_becomes_one_job_that_carries_it_to_the_letter():
     body = request().to_json()[:-1] + ',"added_later":1}'
     batch = FakeBatch()
 
-    answer = submit_all(records(body), SETTINGS, batch)
+    answer = submit_all(records(body), batch)
 
     [[submitted]] = batch.jobs.values()
     assert failures(answer) == []
@@ -46,8 +59,8 @@ def test_a_long_video_becomes_an_array_of_jobs():
     """Two hours: six jobs, each with the same request."""
     batch = FakeBatch()
 
-    submit_all(records(replace(request(), video_seconds=7200.0).to_json()), SETTINGS, batch)
-    submit_all(records(replace(request(), video_seconds=60.0).to_json()), SETTINGS, batch)
+    submit_all(records(replace(request(), video_seconds=7200.0).to_json()), batch)
+    submit_all(records(replace(request(), video_seconds=60.0).to_json()), batch)
 
     [long], [short] = batch.jobs.values()
     assert long["arrayProperties"] == {"size": 6}
@@ -59,8 +72,8 @@ def test_a_message_that_comes_again_starts_no_second_job():
     body = request().to_json()
     batch = FakeBatch()
 
-    submit_all(records(body, body), SETTINGS, batch)
-    submit_all(records(body), SETTINGS, batch)
+    submit_all(records(body, body), batch)
+    submit_all(records(body), batch)
 
     assert [len(jobs) for jobs in batch.jobs.values()] == [1]
 
@@ -69,7 +82,6 @@ def test_a_message_that_comes_again_starts_no_second_job():
     "fault",
     [
         pytest.param(SubmissionPostponed("throttled"), id="Batch is throttling"),
-        pytest.param(SubmissionRefused("no such queue"), id="Batch refuses for good"),
         pytest.param(RuntimeError("a fault of ours"), id="an unexpected fault"),
     ],
 )
@@ -78,15 +90,50 @@ def test_a_record_fails_alone(fault):
     bad, good = request(), request()
     batch = FakeBatch({job_name(bad.analysis_id): fault})
 
-    answer = submit_all(records(bad.to_json(), "{not json", good.to_json()), SETTINGS, batch)
+    answer = submit_all(records(bad.to_json(), good.to_json()), batch)
 
-    assert failures(answer) == ["message-0", "message-1"]
+    assert failures(answer) == ["message-0"]
     assert list(batch.jobs) == [job_name(good.analysis_id)]
+
+
+def test_what_no_delivery_will_change_is_told_at_once_and_not_delivered_again():
+    """Its user must not wait until all deliveries are used up, and the message is kept by the worker."""
+    refused, good = request(), request()
+    batch = FakeBatch({job_name(refused.analysis_id): SubmissionRefused("no such definition")})
+    told = FakeNotices()
+
+    answer = submit_all(records(refused.to_json(), "{not json", good.to_json()), batch, told)
+
+    assert failures(answer) == []
+    assert told.notices == [
+        RequestRefused(message_id="message-0", body=refused.to_json(), fault="no such definition"),
+        RequestRefused(message_id="message-1", body="{not json", fault="not JSON"),
+    ]
+    assert list(batch.jobs) == [job_name(good.analysis_id)]
+
+
+def test_a_refusal_that_cannot_be_told_stays_in_the_queue():
+    """Nothing is deleted before somebody knows of it; at the worst it becomes a dead letter."""
+    told = FakeNotices(fault=SubmissionPostponed("SQS is away"))
+
+    assert failures(submit_all(records("{not json"), FakeBatch(), told)) == ["message-0"]
+
+
+def test_a_job_that_is_found_again_is_told_to_whoever_may_have_heard_nothing_of_it():
+    """The worker sends a request again when all events of its job may have been lost."""
+    asked, told, batch = request(), FakeNotices(), FakeBatch()
+
+    submit_all(records(asked.to_json()), batch, told)
+    assert told.notices == []
+    submit_all(records(asked.to_json()), batch, told)
+
+    name = job_name(asked.analysis_id)
+    assert told.notices == [JobFound(analysis_id=asked.analysis_id, job_id=f"job-{name}", job_name=name)]
 
 
 def test_an_empty_batch_has_no_failures():
     """Lambda reads an empty list as complete success."""
-    assert submit_all([], SETTINGS, FakeBatch()) == {"batchItemFailures": []}
+    assert submit_all([], FakeBatch()) == {"batchItemFailures": []}
 
 
 @pytest.mark.parametrize("plan", [pytest.param(plan, id=plan.value) for plan in Plan])
@@ -96,19 +143,71 @@ def test_the_plan_decides_share_and_priority(plan):
 
     arguments = submission_for(asked, asked.to_json(), SETTINGS)
 
+    assert arguments["jobQueue"] == ("queue-enterprise" if plan is Plan.ENTERPRISE else "queue")
     assert arguments["shareIdentifier"] == SHARES[plan].identifier
     assert arguments["schedulingPriorityOverride"] == SHARES[plan].scheduling_priority
 
 
+@pytest.mark.parametrize("plan", [Plan.FREE, Plan.ENTERPRISE])
+def test_the_last_attempt_is_a_job_of_its_own_on_demand(plan):
+    """It finds no job on Spot, and Batch starts it once: there were two attempts before it."""
+    first = request(plan=plan)
+    last = replace(first, on_demand=True)
+    batch = FakeBatch()
+
+    submit_all(records(first.to_json(), last.to_json()), batch)
+
+    [spot], [on_demand] = batch.jobs.values()
+    assert "retryStrategy" not in spot
+    assert on_demand["jobQueue"] == "queue-on-demand"
+    assert on_demand["retryStrategy"] == {"attempts": 1}
+    assert on_demand["containerOverrides"]["environment"] == [{"name": REQUEST_VARIABLE, "value": last.to_json()}]
+
+
+def test_the_quote_limits_the_time_of_an_attempt():
+    """Without one the job definition does."""
+    asked = request()
+
+    assert "timeout" not in submission_for(asked, "", SETTINGS)
+    quoted = submission_for(replace(asked, timeout_seconds=900), "", SETTINGS)
+    assert quoted["timeout"] == {"attemptDurationSeconds": 900}
+
+
 def test_missing_settings_are_named_together():
     """A function that was deployed half configured says everything it lacks at once."""
-    with pytest.raises(SettingsInvalid, match="JOB_QUEUE, JOB_DEFINITION"):
+    with pytest.raises(SettingsInvalid, match="JOB_QUEUE, JOB_DEFINITION, JOB_EVENTS_QUEUE_URL"):
         Settings.from_environ({})
 
 
-def test_the_log_line_of_a_refusal_names_the_message_and_the_fault(caplog):
-    """Whoever looks into the dead-letter queue searches the log by message id."""
-    submit_all(records("rubbish"), SETTINGS, FakeBatch())
+def test_one_queue_is_enough():
+    """A small account has one queue for everybody."""
+    environ = {"JOB_QUEUE": "only", "JOB_DEFINITION": "d", "JOB_EVENTS_QUEUE_URL": "events"}
+    settings = Settings.from_environ(environ)
 
-    line = json.loads(caplog.messages[-1])
-    assert (line["event"], line["message_id"], line["fault"]) == ("request unreadable", "message-0", "not JSON")
+    assert settings.queue_for(replace(request(plan=Plan.ENTERPRISE), on_demand=True)) == "only"
+    assert settings.queue_for(request(plan=Plan.ENTERPRISE)) == "only"
+
+
+def test_each_record_leaves_one_json_line_by_which_it_is_followed(capsys):
+    """From the analysis to the message, the call and the job; a refusal says why."""
+    asked, batch = request(), FakeBatch()
+    received = {"messageId": "m", "body": asked.to_json(), "attributes": {"ApproximateReceiveCount": "2"}}
+
+    submit_all([received, *records("rubbish")], batch)
+
+    submitted, refused = map(json.loads, capsys.readouterr().out.splitlines())
+    assert submitted.pop("timestamp") <= refused.pop("timestamp")
+    assert submitted == {
+        "level": "INFO",
+        "event": "job submitted",
+        "request_id": "call-1",
+        "message_id": "m",
+        "receive_count": "2",
+        "analysis_id": str(asked.analysis_id),
+        "job_id": f"job-{job_name(asked.analysis_id)}",
+    }
+    assert (refused["event"], refused["message_id"], refused["fault"]) == (
+        "request refused",
+        "message-0",
+        "not JSON",
+    )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.exit_codes import EXIT_GIVE_UP, EXIT_KILLED, EXIT_TRY_AGAIN
-from contract.jobs import ATTEMPTS, RETRY_STRATEGY
+from contract.jobs import RETRY_STRATEGY, SPOT_ATTEMPTS
 from local.batch.jobs import ESSENTIAL_CONTAINER
 from local.batch.retry import AttemptEnd, is_retried
 
@@ -121,4 +121,4 @@ def test_no_strategy_outlives_its_attempts(attempts: int, exit_code: int, patter
 
 
 def test_our_strategy_allows_the_attempts_it_names() -> None:
-    assert RETRY_STRATEGY["attempts"] == ATTEMPTS
+    assert RETRY_STRATEGY["attempts"] == SPOT_ATTEMPTS

@@ -1,16 +1,46 @@
-// An analysis that is not over: asks how far it is, as often as the server says, and shows the result when it ends.
+// An analysis that is not over: shows how far it is as the server tells it, and the result when it ends. Where nothing
+// is told, because something between here and the server holds it back, it asks, as often as the server says.
 
 import { ask, Problem, show } from "./api.js";
 
 const OVER = ["succeeded", "failed", "cancelled"];
+const SILENT_SECONDS = 5; // how things stand is told at once
 
 const element = document.getElementById("analysis");
 const status = document.getElementById("status");
 const waiting = document.getElementById("waiting");
 const progress = document.getElementById("progress");
 const frames = document.getElementById("frames");
+const estimate = document.getElementById("estimate");
 const error = document.getElementById("poll-error");
 let failures = 0;
+
+function listen() {
+  const stream = new EventSource(element.dataset.live);
+  let silent = setTimeout(askInstead, SILENT_SECONDS * 1000);
+
+  function askInstead() {
+    stream.close();
+    poll();
+  }
+
+  stream.addEventListener("analysis", ({ data }) => {
+    clearTimeout(silent);
+    show(error, "");
+    draw(JSON.parse(data));
+  });
+  stream.addEventListener("over", () => {
+    clearTimeout(silent);
+    stream.close();
+    window.location.reload();
+  });
+  stream.addEventListener("error", () => {
+    clearTimeout(silent);
+    // The browser comes again by itself after a broken connection, but not after a refusal.
+    if (stream.readyState === EventSource.CLOSED) poll();
+    else silent = setTimeout(askInstead, 2 * SILENT_SECONDS * 1000);
+  });
+}
 
 async function poll() {
   let seconds;
@@ -48,6 +78,18 @@ function draw(analysis) {
   frames.textContent = analysis.frames_total
     ? `${analysis.frames_done.toLocaleString("en")} of about ${analysis.frames_total.toLocaleString("en")} frames`
     : "";
+  estimate.textContent = analysis.estimated_finish_at
+    ? `About ${left(analysis.estimated_finish_at)} left`
+    : analysis.estimated_start_at
+      ? `Usually begins in about ${left(analysis.estimated_start_at)}`
+      : "";
 }
 
-poll();
+function left(moment) {
+  const seconds = Math.max((new Date(moment) - Date.now()) / 1000, 0);
+  if (seconds < 90) return "a minute";
+  if (seconds < 90 * 60) return `${Math.round(seconds / 60)} minutes`;
+  return `${Math.round(seconds / 3600)} hours`;
+}
+
+listen();

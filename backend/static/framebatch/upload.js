@@ -40,7 +40,12 @@ async function upload(chosen) {
   await send(video.upload, chosen);
   progress.value = 1;
   status.textContent = "Uploaded. Checking the file…";
-  await ask(video.links.finish, { method: "POST", body: {} });
+  let { body: seen, retryAfter } = await ask(video.links.finish, { method: "POST", body: {} });
+  while (seen.status === "probing") {
+    await new Promise((resolve) => setTimeout(resolve, (retryAfter || 1) * 1000));
+    ({ body: seen, retryAfter } = await ask(video.links.self));
+  }
+  if (seen.error) throw new Problem(seen.error.message);
   window.location.assign(`${video.links.page}#analyse`);
 }
 

@@ -1,0 +1,315 @@
+"""Uploads: started, signed, listed, finished, aborted. The bytes go from the client to S3 and never come here."""
+
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from backend.accounts.models import User
+from backend.gateways.errors import PartsRefused, StorageUnavailable, UploadGone
+from backend.gateways.s3 import Checksum, PresignedUpload, StoredPart
+from backend.plans.limits import require_size
+from backend.videos.errors import (
+    IdempotencyKeyReused,
+    PartsIncomplete,
+    RequestInvalid,
+    UploadAborted,
+    UploadChecksumMismatch,
+    UploadIncomplete,
+    UploadMissing,
+    UploadNotInParts,
+    UploadOver,
+    VideoNotFound,
+)
+from backend.videos.idempotency import checked_key
+from backend.videos.models import Video, VideoStatus
+from backend.videos.wiring import media_bucket
+from contract.uploads import part_bytes, part_count, part_size
+
+logger = logging.getLogger(__name__)
+
+SIGNED_AT_ONCE = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartedUpload:
+    video: Video
+    upload: PresignedUpload | None  # None where it is sent in parts, each signed on its own, or is over
+    replayed: bool = False
+
+
+def start_upload(
+    *,
+    owner: User,
+    filename: str,
+    size_bytes: int,
+    content_type: str,
+    multipart: bool = False,
+    checksum_algorithm: str = "",
+    checksum: str = "",
+    idempotency_key: str | None = None,
+) -> StartedUpload:
+    """A video row, and the URL its file must be sent to, or a multipart upload whose parts can be signed.
+
+    Raises FileTooLarge, IdempotencyKeyInvalid, IdempotencyKeyReused and StorageUnavailable.
+    """
+    require_size(owner, size_bytes)
+    if idempotency_key is not None:
+        checked_key(idempotency_key)
+    video = Video(
+        owner=owner,
+        filename=filename,
+        size_bytes=size_bytes,
+        content_type=content_type,
+        part_bytes=part_bytes(size_bytes) if multipart else None,
+        checksum_algorithm=checksum_algorithm,
+        checksum=checksum,
+        start_key=idempotency_key,
+    )
+    if (earlier := _started_before(video)) is not None:
+        return _again(earlier)
+    if multipart:
+        video.upload_id = media_bucket().begin_parts(
+            key=video.key, content_type=content_type, checksum_algorithm=checksum_algorithm
+        )
+    upload = _url_of(video)
+    try:
+        with transaction.atomic():  # read before the commit: what fails after it has failed and yet been done
+            video.save(force_insert=True)
+            video.refresh_from_db(fields=["created_at"])
+    except IntegrityError:
+        # The same request was faster. What S3 keeps of this one is nothing, and ends by the bucket's rule.
+        if (earlier := _started_before(video)) is None:
+            raise
+        return _again(earlier)
+    logger.info("upload started", extra={"video_id": video.pk, "user_id": owner.pk, "bytes": size_bytes})
+    return StartedUpload(video=video, upload=upload)
+
+
+def sign_upload(*, owner: User, video_id: uuid.UUID) -> PresignedUpload:
+    """A new URL for a file that is sent in one piece.
+
+    Raises VideoNotFound, UploadOver, UploadAborted, RequestInvalid, StorageUnavailable.
+    """
+    video = _unfinished(owner, video_id)
+    if video.upload_id:
+        raise RequestInvalid({"parts": ["Name the parts that are to be signed."]})
+    _touch(video)
+    upload = _url_of(video)
+    assert upload is not None
+    return upload
+
+
+def sign_parts(*, owner: User, video_id: uuid.UUID, checksums: Mapping[int, str]) -> Mapping[int, PresignedUpload]:
+    """A URL for each part; a part may be signed and sent as often as it takes.
+
+    `checksums` is by number of the part, with an empty value where the upload was started without an algorithm.
+    Raises VideoNotFound, UploadOver, UploadAborted, UploadNotInParts, RequestInvalid, StorageUnavailable.
+    """
+    video = _in_parts(owner, video_id)
+    count = part_count(video.size_bytes, _part_bytes(video))
+    beyond = [number for number in checksums if not 1 <= number <= count]
+    if beyond:
+        raise RequestInvalid({"parts": [f"This file has the parts 1 to {count}."]})
+    stated = [value for value in checksums.values() if value]
+    if len(stated) != (len(checksums) if video.checksum_algorithm else 0):
+        asked = f"Each part needs its {video.checksum_algorithm}." if video.checksum_algorithm else "No checksum."
+        raise RequestInvalid({"parts": [asked]})
+    _touch(video)
+    bucket = media_bucket()
+    return {
+        number: bucket.presigned_part(
+            key=video.key,
+            upload_id=video.upload_id,
+            number=number,
+            size_bytes=part_size(video.size_bytes, _part_bytes(video), number),
+            seconds=settings.UPLOAD_URL_SECONDS,
+            checksum=_checksum(video, value),
+        )
+        for number, value in checksums.items()
+    }
+
+
+def parts_of(*, owner: User, video_id: uuid.UUID, after: int = 0) -> Sequence[StoredPart]:
+    """What has arrived behind part `after`, up to PARTS_LISTED.
+
+    Raises VideoNotFound, UploadOver, UploadAborted, UploadNotInParts, StorageUnavailable.
+    """
+    video = _in_parts(owner, video_id)
+    try:
+        return media_bucket().parts(key=video.key, upload_id=video.upload_id, after=after)
+    except UploadGone:
+        raise UploadOver(video.status) from None
+
+
+def finish_upload(*, owner: User, video_id: uuid.UUID, checksum: str = "") -> Video:
+    """Checks that the file has arrived, whole, and has it looked at; doing it twice is harmless.
+
+    `checksum` is that of all parts' checksums together. Raises VideoNotFound, UploadMissing, UploadIncomplete,
+    PartsIncomplete, UploadChecksumMismatch, UploadAborted, RequestInvalid, StorageUnavailable.
+    """
+    video = _video(owner, video_id)
+    if checksum and not (video.upload_id and video.checksum_algorithm):
+        raise RequestInvalid({"checksum": ["The upload was started without part checksums."]})
+    if video.status == VideoStatus.ABORTED:
+        raise UploadAborted
+    if video.status != VideoStatus.UPLOADING:
+        return video
+    bucket = media_bucket()  # outside a transaction: S3 may take seconds
+    stored = bucket.stored(video.key)
+    if stored is None and video.upload_id:
+        _put_together(video)
+        stored = bucket.stored(video.key)
+    if stored is None:
+        raise UploadMissing
+    if stored.size_bytes != video.size_bytes:
+        raise UploadIncomplete(declared=video.size_bytes, stored=stored.size_bytes)
+    stated = checksum or video.checksum
+    if stated and (stored.checksum_algorithm, stored.checksum) != (video.checksum_algorithm, stated):
+        if video.upload_id:  # the parts are no more, so they cannot be sent again
+            _give_up(video)
+        raise UploadChecksumMismatch(video.checksum_algorithm)
+    with transaction.atomic():
+        changed = Video.objects.filter(pk=video.pk, status=VideoStatus.UPLOADING.value).update(
+            status=VideoStatus.PROBING.value,
+            uploaded_at=Now(),
+            probe_not_before=Now(),
+            etag=stored.etag,
+            checksum_algorithm=stored.checksum_algorithm,
+            checksum=stored.checksum,
+        )
+        video.refresh_from_db()
+    if changed:
+        logger.info("upload finished", extra={"video_id": video.pk, "user_id": owner.pk})
+    if video.status == VideoStatus.ABORTED:
+        raise UploadAborted
+    return video
+
+
+def abort_upload(*, owner: User, video_id: uuid.UUID) -> Video:
+    """Gives up an upload; doing it twice is harmless. Raises VideoNotFound and UploadOver.
+
+    URLs that were handed out stay good for a while, so the worker removes what may yet arrive.
+    """
+    video = _video(owner, video_id)
+    if video.status == VideoStatus.UPLOADING:
+        _give_up(video)
+    if video.status != VideoStatus.ABORTED:
+        raise UploadOver(video.status)
+    return video
+
+
+def _give_up(video: Video) -> None:
+    changed = Video.objects.filter(pk=video.pk, status=VideoStatus.UPLOADING.value).update(
+        status=VideoStatus.ABORTED.value
+    )
+    video.refresh_from_db()
+    if not changed:
+        return
+    logger.info("upload aborted", extra={"video_id": video.pk, "user_id": video.owner_id})
+    if video.upload_id:
+        try:
+            media_bucket().abort_parts(key=video.key, upload_id=video.upload_id)
+        except StorageUnavailable:
+            logger.warning("parts are left to the worker", extra={"video_id": video.pk}, exc_info=True)
+
+
+def _put_together(video: Video) -> None:
+    """Raises PartsIncomplete, UploadAborted and StorageUnavailable."""
+    bucket, size = media_bucket(), _part_bytes(video)
+    arrived: list[StoredPart] = []
+    try:
+        while page := bucket.parts(
+            key=video.key, upload_id=video.upload_id, after=arrived[-1].number if arrived else 0
+        ):
+            arrived += page
+        sizes = {part.number: part.size_bytes for part in arrived}
+        count = part_count(video.size_bytes, size)
+        lacking = [
+            number
+            for number in range(1, count + 1)
+            if sizes.get(number) != part_size(video.size_bytes, size, number)
+        ]
+        if lacking:
+            raise PartsIncomplete(lacking)
+        bucket.complete_parts(key=video.key, upload_id=video.upload_id, parts=arrived[:count])
+    except UploadGone:
+        # Put together by a request whose answer was lost, or ended by the bucket's rule.
+        if bucket.stored(video.key) is None:
+            _give_up(video)
+            raise UploadAborted from None
+    except PartsRefused as exc:
+        logger.info("parts refused", extra={"video_id": video.pk, "cause": str(exc)})
+        raise PartsIncomplete([]) from exc
+
+
+def _started_before(video: Video) -> Video | None:
+    """Raises IdempotencyKeyReused."""
+    if video.start_key is None:
+        return None
+    earlier = Video.objects.filter(owner=video.owner, start_key=video.start_key).first()
+    names = ("filename", "size_bytes", "content_type", "part_bytes")
+    if earlier is not None and any(getattr(earlier, name) != getattr(video, name) for name in names):
+        raise IdempotencyKeyReused
+    return earlier
+
+
+def _again(video: Video) -> StartedUpload:
+    if video.status != VideoStatus.UPLOADING:
+        return StartedUpload(video=video, upload=None, replayed=True)
+    _touch(video)
+    return StartedUpload(video=video, upload=_url_of(video), replayed=True)
+
+
+def _url_of(video: Video) -> PresignedUpload | None:
+    if video.upload_id:
+        return None
+    return media_bucket().presigned_upload(
+        key=video.key,
+        size_bytes=video.size_bytes,
+        content_type=video.content_type,
+        seconds=settings.UPLOAD_URL_SECONDS,
+        checksum=_checksum(video, video.checksum),
+    )
+
+
+def _checksum(video: Video, value: str) -> Checksum | None:
+    return Checksum(algorithm=video.checksum_algorithm, value=value) if value else None
+
+
+def _touch(video: Video) -> None:
+    """A URL is handed out now. Raises UploadOver where the upload has ended meanwhile."""
+    if not Video.objects.filter(pk=video.pk, status=VideoStatus.UPLOADING.value).update(signed_at=Now()):
+        raise UploadOver(VideoStatus(Video.objects.values_list("status", flat=True).get(pk=video.pk)))
+
+
+def _part_bytes(video: Video) -> int:
+    assert video.part_bytes is not None
+    return video.part_bytes
+
+
+def _in_parts(owner: User, video_id: uuid.UUID) -> Video:
+    video = _unfinished(owner, video_id)
+    if not video.upload_id:
+        raise UploadNotInParts
+    return video
+
+
+def _unfinished(owner: User, video_id: uuid.UUID) -> Video:
+    video = _video(owner, video_id)
+    if video.status == VideoStatus.ABORTED:
+        raise UploadAborted
+    if video.status != VideoStatus.UPLOADING:
+        raise UploadOver(video.status)
+    return video
+
+
+def _video(owner: User, video_id: uuid.UUID) -> Video:
+    video = Video.objects.filter(owner=owner, pk=video_id).first()
+    if video is None:
+        raise VideoNotFound
+    return video

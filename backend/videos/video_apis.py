@@ -1,0 +1,314 @@
+"""Videos over HTTP: how a file gets into S3, and what was found in it."""
+
+import base64
+import binascii
+import re
+import uuid
+from typing import Any
+
+from django.http import Http404
+from django.urls import reverse
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from backend.accounts.scopes import Scope
+from backend.config.openapi import Answer, documented, page_of
+from backend.config.serializers import StrictSerializer
+from backend.gateways.s3 import CHECKSUM_BYTES, PARTS_LISTED, PresignedUpload, StoredPart
+from backend.plans.errors import FileTooLarge
+from backend.videos import errors, examples, schemas, selectors, uploads
+from backend.videos.apis import IDEMPOTENCY_KEY
+from backend.videos.filters import videos_where
+from backend.videos.models import Video, VideoStatus
+from backend.videos.probing import wait_for_verdict
+from backend.videos.queries import PartQuery, VideoQuery
+from backend.videos.representations import video_document
+from contract.uploads import OBJECT_BYTES_AT_MOST, PARTS_AT_MOST, PUT_BYTES_AT_MOST
+
+UNKNOWN_TYPE = "application/octet-stream"
+CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w.+-]+=[\w.+\", -]+)*", re.ASCII)
+POLL_SECONDS = 1
+POLLED = {"Retry-After": "Seconds after which to look again."}
+UNFINISHED = (errors.VideoNotFound, errors.UploadOver, errors.UploadAborted)
+
+
+class ChecksumField(serializers.CharField):
+    """Base64 of as many bytes as one of the algorithms gives."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=64, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        text: str = super().to_internal_value(data)
+        try:
+            known = len(base64.b64decode(text, validate=True)) in CHECKSUM_BYTES.values()
+        except binascii.Error:
+            known = False
+        if not known:
+            raise serializers.ValidationError("It must be a SHA256 or CRC32 in base64.")
+        return text
+
+
+class VideoList(APIView):
+    class Input(StrictSerializer):
+        filename = serializers.CharField(max_length=255)
+        size_bytes = serializers.IntegerField(min_value=0, max_value=OBJECT_BYTES_AT_MOST)
+        content_type = serializers.CharField(max_length=127, default=UNKNOWN_TYPE, allow_blank=True)
+        multipart = serializers.BooleanField(default=False, help_text="Send it in parts.")
+        checksum_algorithm = serializers.ChoiceField(
+            choices=sorted(CHECKSUM_BYTES), required=False, help_text="The storage checks what it receives."
+        )
+        checksum = ChecksumField(required=False, help_text="Of a file in one piece.")
+
+        def validate_filename(self, filename: str) -> str:
+            if not filename.isprintable():
+                raise serializers.ValidationError("It must not hold control characters.")
+            return filename
+
+        def validate_content_type(self, content_type: str) -> str:
+            if content_type and not CONTENT_TYPE.fullmatch(content_type):
+                raise serializers.ValidationError("It must be a media type such as video/mp4.")
+            return content_type or UNKNOWN_TYPE
+
+        def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+            algorithm, checksum = given.get("checksum_algorithm", ""), given.get("checksum", "")
+            if given["multipart"]:
+                if given["size_bytes"] == 0:
+                    raise serializers.ValidationError({"multipart": "An empty file has no parts."})
+                if checksum:
+                    raise serializers.ValidationError({"checksum": "State it for each part, when that is signed."})
+                return given
+            if given["size_bytes"] > PUT_BYTES_AT_MOST:
+                raise serializers.ValidationError({"multipart": "A file of more than 5 GiB is sent in parts."})
+            if bool(checksum) != bool(algorithm):
+                raise serializers.ValidationError({"checksum": "It and its algorithm are stated together."})
+            if checksum and not _fits(checksum, algorithm):
+                raise serializers.ValidationError({"checksum": f"It is no {algorithm}."})
+            return given
+
+    @documented(
+        "list_videos",
+        scope=Scope.VIDEOS_READ,
+        summary="List your videos",
+        tag="Videos",
+        query=VideoQuery,
+        answers={
+            200: Answer(
+                description="A page of videos.", schema=schemas.VideoPage, example=examples.page(examples.VIDEO)
+            )
+        },
+    )
+    def get(self, request: Request) -> Response:
+        """Your videos, by default the newest first."""
+        query = VideoQuery.read(request)
+        videos = videos_where(selectors.videos_of(request.user), query)
+        page = VideoQuery.ORDERS[query["order"]].page(request, videos, query)
+        return Response(page.document(video_document))
+
+    @documented(
+        "start_upload",
+        scope=Scope.VIDEOS_WRITE,
+        summary="Start an upload",
+        tag="Videos",
+        body=Input,
+        body_example=examples.START_UPLOAD,
+        parameters=(IDEMPOTENCY_KEY,),
+        answers={
+            201: Answer(
+                description="The video, and where to send its file.",
+                schema=schemas.StartedVideo,
+                example=examples.STARTED_VIDEO,
+                headers={
+                    "Location": "The path of the video.",
+                    "Idempotency-Replayed": "`true` where an earlier request with this key had made it.",
+                },
+            )
+        },
+        refusals=(FileTooLarge, errors.IdempotencyKeyReused),
+    )
+    def post(self, request: Request) -> Response:
+        """Makes a video and gives a presigned URL for its file, or says into which parts to cut it.
+
+        Send the file with the given method and headers, then finish the upload. The bytes go straight to the
+        storage, never through this API.
+        """
+        started = uploads.start_upload(
+            owner=request.user,
+            idempotency_key=request.headers.get("Idempotency-Key"),
+            **self.Input.read(request),
+        )
+        headers = {"Location": reverse("api-video", args=[started.video.pk])}
+        if started.replayed:
+            headers["Idempotency-Replayed"] = "true"
+        upload = {"upload": _signed(started.upload)} if started.upload else {}
+        return Response(
+            {**video_document(started.video), **upload}, status=status.HTTP_201_CREATED, headers=headers
+        )
+
+
+class VideoDetail(APIView):
+    @documented(
+        "get_video",
+        scope=Scope.VIDEOS_READ,
+        summary="Look at a video",
+        tag="Videos",
+        answers={
+            200: Answer(description="The video.", schema=schemas.Video, example=examples.VIDEO),
+            202: Answer(
+                description="The file is being looked at.",
+                schema=schemas.Video,
+                example=examples.PROBING,
+                headers=POLLED,
+            ),
+        },
+    )
+    def get(self, request: Request, video_id: uuid.UUID) -> Response:
+        """One of your videos: the state of its upload, and what was found in it."""
+        video = selectors.video_of(request.user, video_id)
+        if video is None:
+            raise Http404
+        return _answer(video)
+
+
+class VideoSign(APIView):
+    class Input(StrictSerializer):
+        class Part(StrictSerializer):
+            number = serializers.IntegerField(min_value=1, max_value=PARTS_AT_MOST)
+            checksum = ChecksumField(required=False)
+
+        parts = Part(
+            many=True, required=False, max_length=uploads.SIGNED_AT_ONCE, help_text="None for a file in one piece."
+        )
+
+    @documented(
+        "sign_upload",
+        scope=Scope.VIDEOS_WRITE,
+        summary="Sign an upload, or parts of it",
+        tag="Videos",
+        body=Input,
+        body_example=examples.SIGN_PARTS,
+        answers={200: Answer(description="The URLs.", schema=schemas.Signed, example=examples.SIGNED_PARTS)},
+        refusals=(*UNFINISHED, errors.UploadNotInParts),
+    )
+    def post(self, request: Request, video_id: uuid.UUID) -> Response:
+        """Gives URLs for parts of a file, or a new one for a file in one piece, each good for an hour.
+
+        A part may be signed and sent again as often as it takes.
+        """
+        asked = self.Input.read(request).get("parts")
+        if not asked:
+            return Response({"upload": _signed(uploads.sign_upload(owner=request.user, video_id=video_id))})
+        checksums = {part["number"]: part.get("checksum", "") for part in asked}
+        signed = uploads.sign_parts(owner=request.user, video_id=video_id, checksums=checksums)
+        return Response({"parts": [{"number": number, **_signed(part)} for number, part in signed.items()]})
+
+
+class VideoParts(APIView):
+    @documented(
+        "list_parts",
+        scope=Scope.VIDEOS_READ,
+        summary="List the parts that have arrived",
+        tag="Videos",
+        query=PartQuery,
+        answers={
+            200: Answer(
+                description="Parts in the order of their numbers.",
+                schema=page_of(schemas.StoredPart),
+                example=examples.page(examples.STORED_PART),
+            )
+        },
+        refusals=(*UNFINISHED, errors.UploadNotInParts),
+    )
+    def get(self, request: Request, video_id: uuid.UUID) -> Response:
+        """What the storage has of an upload in parts, so that only the others need be sent."""
+        after = PartQuery.read(request)["after"]
+        parts = uploads.parts_of(owner=request.user, video_id=video_id, after=after)
+        link = f"{reverse('api-video-parts', args=[video_id])}?after={parts[-1].number}" if parts else None
+        more = len(parts) == PARTS_LISTED
+        return Response({"results": [_part(part) for part in parts], "next": link if more else None})
+
+
+class VideoFinish(APIView):
+    class Input(StrictSerializer):
+        checksum = ChecksumField(required=False, help_text="Of the checksums of all parts, in their order.")
+
+    @documented(
+        "finish_upload",
+        scope=Scope.VIDEOS_WRITE,
+        summary="Finish an upload",
+        tag="Videos",
+        body=Input,
+        body_example=examples.FINISH_UPLOAD,
+        answers={
+            200: Answer(description="The video.", schema=schemas.Video, example=examples.VIDEO),
+            202: Answer(
+                description="The file is being looked at.",
+                schema=schemas.Video,
+                example=examples.PROBING,
+                headers=POLLED,
+            ),
+        },
+        refusals=(
+            errors.VideoNotFound,
+            errors.UploadMissing,
+            errors.UploadIncomplete,
+            errors.UploadChecksumMismatch,
+            errors.UploadAborted,
+        ),
+    )
+    def post(self, request: Request, video_id: uuid.UUID) -> Response:
+        """Says that the file has been sent; its size and checksum are compared with what was declared.
+
+        Then it is looked at, for which this call waits a few seconds. Doing it twice is harmless.
+        """
+        checksum = self.Input.read(request).get("checksum", "")
+        return _answer(
+            wait_for_verdict(uploads.finish_upload(owner=request.user, video_id=video_id, checksum=checksum))
+        )
+
+
+class VideoAbort(APIView):
+    @documented(
+        "abort_upload",
+        scope=Scope.VIDEOS_WRITE,
+        summary="Abort an upload",
+        tag="Videos",
+        answers={200: Answer(description="The video, aborted.", schema=schemas.Video, example=examples.ABORTED)},
+        refusals=(errors.VideoNotFound, errors.UploadOver),
+    )
+    def post(self, request: Request, video_id: uuid.UUID) -> Response:
+        """Gives up an upload; what has arrived is removed. Doing it twice is harmless."""
+        return Response(video_document(uploads.abort_upload(owner=request.user, video_id=video_id)))
+
+
+def _answer(video: Video) -> Response:
+    """202 while it is not yet known what was uploaded."""
+    if video.status != VideoStatus.PROBING:
+        return Response(video_document(video))
+    return Response(
+        video_document(video), status=status.HTTP_202_ACCEPTED, headers={"Retry-After": str(POLL_SECONDS)}
+    )
+
+
+def _signed(upload: PresignedUpload) -> dict[str, Any]:
+    return {
+        "method": upload.method,
+        "url": upload.url,
+        "headers": upload.headers,
+        "expires_at": upload.expires_at,
+    }
+
+
+def _part(part: StoredPart) -> dict[str, Any]:
+    return {
+        "number": part.number,
+        "size_bytes": part.size_bytes,
+        "etag": part.etag,
+        "checksum": next(iter(part.checksums.values()), None),
+    }
+
+
+def _fits(checksum: str, algorithm: str) -> bool:
+    return len(base64.b64decode(checksum)) == CHECKSUM_BYTES[algorithm]
