@@ -9,7 +9,7 @@ Only psycopg is imported here, so that a failure can be told even where the mach
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -18,18 +18,19 @@ from psycopg import sql
 
 from batch_job.database import Database
 from batch_job.errors import AnalysisError, ClaimLost
+from batch_job.machine import UNKNOWN, Machine
 from contract import tables
 from contract.statuses import AnalysisStatus, Stage, may_become
 
 _NAMES = {
     name.lower(): sql.Identifier(getattr(tables, name))
-    for name in ("ANALYSIS", "EVENT", "CHUNK", "DETECTION", "TRACK", "SECOND")
+    for name in ("ANALYSIS", "EVENT", "RUN", "CHUNK", "DETECTION", "TRACK", "SECOND")
 }
 HELD = "WHERE id = %(id)s AND status = %(running)s AND claim_job_id = %(job_id)s AND claim_attempt = %(attempt)s"
 
 
 def named(text: str) -> sql.Composed:
-    """SQL with {analysis}, {event}, {chunk}, {detection}, {track} and {second} replaced by the tables' names."""
+    """SQL with {analysis}, {event}, {run}, {chunk} and so on replaced by the tables' names."""
     return sql.SQL(text).format(**_NAMES)
 
 
@@ -54,7 +55,15 @@ _EVENT = named("""
     INSERT INTO {event} (analysis_id, at, status, source, detail)
     VALUES (%(id)s, clock_timestamp(), %(status)s, 'job', %(detail)s)
 """)
-
+_RUN = named("""
+    INSERT INTO {run} (analysis_id, job_id, attempt, gpu, instance_type, market, zone)
+    VALUES (%(id)s, %(job_id)s, %(attempt)s, %(gpu)s, %(instance_type)s, %(market)s, %(zone)s)
+    ON CONFLICT DO NOTHING
+""")
+_SEEN = named("""
+    UPDATE {run} SET seen_at = clock_timestamp()
+    WHERE analysis_id = %(id)s AND job_id = %(job_id)s AND attempt = %(attempt)s
+""")
 
 # Of the jobs of an array: whoever comes first takes the claim for all of them.
 _TAKE_TOGETHER = named("""
@@ -93,8 +102,9 @@ class Token:
 class Claim:
     """Every method may raise DatabaseUnavailable, and ClaimLost where somebody else has the analysis."""
 
-    def __init__(self, database: Database, token: Token) -> None:
+    def __init__(self, database: Database, token: Token, machine: Machine = UNKNOWN) -> None:
         self._database = database
+        self._machine = machine
         self.token = token
         self.taken = False
 
@@ -114,11 +124,13 @@ class Claim:
                 if connection.execute(_TAKE_TOGETHER, token.values() | values).fetchone() is not None:
                     self.append_event(connection, AnalysisStatus.RUNNING, self._attempt())
                 if self._stands_as(connection, AnalysisStatus.RUNNING, token):
+                    self._begin_run(connection)
                     return token
             if repeated and self._stands_as(connection, AnalysisStatus.RUNNING, alone):
                 return alone
             self.hold(connection, _TAKE, values, token=alone)
             self.append_event(connection, AnalysisStatus.RUNNING, self._attempt())
+            self._begin_run(connection)
             return alone
 
         self.token = self._database.transact(work)
@@ -155,6 +167,7 @@ class Claim:
                 "retryable": error.retryable,
             }
             self.hold(connection, _FAIL, values)
+            self.seen(connection)
             self.append_event(connection, AnalysisStatus.FAILED, {"code": error.code.value})
 
         self._database.transact(work)
@@ -185,6 +198,10 @@ class Claim:
         values = {"id": self.token.analysis_id, "status": status.value, "detail": json.dumps(detail)}
         connection.execute(_EVENT, values)
 
+    def seen(self, connection: psycopg.Connection) -> None:
+        """Inside a transaction that commits work: until now this container has been at it."""
+        connection.execute(_SEEN, self._run())
+
     def stands_as(self, connection: psycopg.Connection, status: AnalysisStatus) -> bool:
         """Has this very attempt brought the analysis to `status`? Asked when an answer may have been lost."""
         return self._stands_as(connection, status, self.token)
@@ -192,6 +209,12 @@ class Claim:
     def _stands_as(self, connection: psycopg.Connection, status: AnalysisStatus, token: Token) -> bool:
         values = token.values()
         return self._state(connection) == (status.value, values["job_id"], values["attempt"])
+
+    def _begin_run(self, connection: psycopg.Connection) -> None:
+        connection.execute(_RUN, self._run() | asdict(self._machine))
+
+    def _run(self) -> dict[str, object]:
+        return {"id": self.token.analysis_id, "job_id": self.token.job_id, "attempt": self.token.attempt}
 
     def _attempt(self) -> dict[str, object]:
         _, _, index = self.token.job_id.partition(":")

@@ -35,6 +35,7 @@ def main(environ: Mapping[str, str]) -> int:
         return _unheard(environ)
     from batch_job.claim import Claim, Token
     from batch_job.database import Database
+    from batch_job.machine import this_machine
 
     stop = StopSignal(exit_code=EXIT_TRY_AGAIN)
     token = Token(
@@ -45,7 +46,7 @@ def main(environ: Mapping[str, str]) -> int:
         on_demand=identity.request.on_demand,
     )
     with stop.listening(), closing(Database(identity.database_url, pause=stop.pause)) as database:
-        claim = Claim(database, token)
+        claim = Claim(database, token, this_machine(environ))
         try:
             _attempt(environ, database, claim, stop)
         except ClaimLost as exc:

@@ -76,6 +76,7 @@ class Store:
                 with connection.cursor() as cursor, cursor.copy(statements.COPY) as copy:
                     copy.write(binary_copy(self._id, chunk.frames))
                 self._claim.hold(connection, statements.PROGRESS, values)
+                self._claim.seen(connection)
             (stored,) = connection.execute(statements.STORED, {"id": self._id}).fetchone() or (0,)
             return int(stored)
 
@@ -159,6 +160,7 @@ class Store:
             self._claim.hold(connection, statements.FINISH, values)
             connection.execute(statements.TRACKS, {"id": self._id})
             connection.execute(statements.SECONDS, {"id": self._id})
+            self._claim.seen(connection)
             detail = {"frames": summary.frames, "detections": summary.detections, "tracks": summary.tracks}
             self._claim.append_event(connection, AnalysisStatus.SUCCEEDED, detail)
 

@@ -33,6 +33,20 @@ EVENT_COLUMNS = (
     "detail",  # jsonb
 )
 
+# One container at work on an analysis; what it costs is told from here.
+RUN = "videos_run"
+RUN_COLUMNS = (
+    "analysis_id",  # uuid
+    "job_id",  # text: AWS Batch's; of an array `parent:index`
+    "attempt",  # integer from 1
+    "gpu",  # boolean: the container sees a GPU
+    "instance_type",  # text or null where the machine does not tell
+    "market",  # text or null: spot or on-demand
+    "zone",  # text or null: the availability zone
+    "started_at",  # timestamptz, default now(): the claim
+    "seen_at",  # timestamptz, default now(): the last commit
+)
+
 # A chunk row says that all its frames are stored. `pts_us` has one entry per analysed frame, in order, so that
 # frames without a detection keep their time and the tracker can be rebuilt by replay.
 CHUNK = "videos_chunk"

@@ -30,6 +30,7 @@ def backend_environment(
         "DEAD_REQUESTS_QUEUE_URL": account.dead_requests_queue_url,
         "JOB_EVENTS_QUEUE_URL": account.job_events_queue_url,
         "RUNTIME_MANIFEST": str(manifest_path),
+        "SLOWEST_MACHINE": "100",  # a laptop without a GPU, and the largest network
     }
 
 

@@ -36,6 +36,7 @@ class Environment:
     dead_requests_queue_url: str  # the dead letters of the requests queue
     job_events_queue_url: str
     runtime_manifest: Path
+    slowest_machine: float  # how many times longer than the reference machine the fleet's slowest one takes
     source_url: str | None  # where users of a changed version find its source, as the AGPL asks
     static_root: Path | None  # None serves static files from the source tree
     log_level: str
@@ -58,6 +59,7 @@ class Environment:
             dead_requests_queue_url=reader.required("DEAD_REQUESTS_QUEUE_URL", _url),
             job_events_queue_url=reader.required("JOB_EVENTS_QUEUE_URL", _url),
             runtime_manifest=reader.required("RUNTIME_MANIFEST", Path, default=Path()),
+            slowest_machine=reader.optional("SLOWEST_MACHINE", _factor, default=10.0),
             source_url=reader.optional("SOURCE_URL", _url, default=None),
             static_root=reader.optional("STATIC_ROOT", Path, default=None),
             log_level=reader.optional("LOG_LEVEL", _log_level, default="INFO"),
@@ -163,6 +165,12 @@ def _flag(text: str) -> bool:
     if lowered not in _TRUE | _FALSE:
         raise ValueError("must be true or false")
     return lowered in _TRUE
+
+
+def _factor(text: str) -> float:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise ValueError("must be a whole number from 1 to 1000")
+    return float(text)
 
 
 def _log_level(text: str) -> str:

@@ -122,6 +122,7 @@ REQUESTS_QUEUE_URL = environment.requests_queue_url
 DEAD_REQUESTS_QUEUE_URL = environment.dead_requests_queue_url
 JOB_EVENTS_QUEUE_URL = environment.job_events_queue_url
 RUNTIME_MANIFEST = environment.runtime_manifest
+SLOWEST_MACHINE = environment.slowest_machine
 UPLOAD_URL_SECONDS = 3600
 UPLOAD_KEPT_HOURS = 24  # after the last URL was handed out
 PROBE_WAIT_SECONDS = 5.0  # that the end of an upload waits for what the worker finds in it

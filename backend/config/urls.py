@@ -6,6 +6,7 @@ from backend.accounts import apis as accounts_api
 from backend.accounts import pages as accounts_pages
 from backend.config import api_docs
 from backend.live import apis as live_api
+from backend.plans import apis as plans_api
 from backend.videos import apis, export_apis, pages, result_apis, video_apis
 
 API: list[URLPattern] = [
@@ -40,6 +41,9 @@ API: list[URLPattern] = [
         name="api-analysis-export",
     ),
     path("api/analyses/<uuid:analysis_id>/media", result_apis.MediaDetail.as_view(), name="api-analysis-media"),
+    path("api/quotes", plans_api.QuoteList.as_view(), name="api-quotes"),
+    path("api/account", plans_api.AccountDetail.as_view(), name="api-account"),
+    path("api/account/ledger", plans_api.LedgerList.as_view(), name="api-account-ledger"),
     path("api/models", apis.ModelList.as_view(), name="api-models"),
     path("api/api-keys", accounts_api.ApiKeyList.as_view(), name="api-api-keys"),
     path("api/api-keys/<int:api_key_id>", accounts_api.ApiKeyDetail.as_view(), name="api-api-key"),

@@ -1,5 +1,7 @@
 """What a plan does not allow. Each sentence says the limit, and what to do about it."""
 
+from collections.abc import Sequence
+
 from backend.videos.errors import RequestRefused
 
 
@@ -22,3 +24,39 @@ class TooManyAnalyses(RequestRefused):
 
     status = 429
     code = "too_many_analyses"
+
+
+class CreditsInsufficient(RequestRefused):
+    """You have not enough credits for this analysis."""
+
+    status = 402
+    code = "credits_insufficient"
+
+
+class QuoteInvalid(RequestRefused):
+    """This is no quote of ours."""
+
+    code = "quote_invalid"
+
+    def __init__(self) -> None:
+        super().__init__({"quote": ["Send the quote as it was given, or leave it out."]})
+
+
+class QuoteExpired(RequestRefused):
+    """The quote is no longer valid."""
+
+    status = 409
+    code = "quote_expired"
+
+    def __init__(self) -> None:
+        super().__init__({"quote": ["It was valid for 24 hours; ask for a new one."]})
+
+
+class QuoteMismatch(RequestRefused):
+    """The quote is for another request."""
+
+    status = 409
+    code = "quote_mismatch"
+
+    def __init__(self, differing: Sequence[str]) -> None:
+        super().__init__({"quote": [f"It was given for another {' and '.join(differing)}; ask for a new one."]})

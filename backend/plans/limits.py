@@ -33,10 +33,14 @@ def hold_account(owner: User) -> None:
     User.objects.select_for_update(no_key=True).only("pk").get(pk=owner.pk)
 
 
+def analyses_under_way(owner: User) -> int:
+    return Analysis.objects.filter(owner=owner, status__in=ACTIVE_STATUSES).count()
+
+
 def require_free_place(owner: User) -> None:
     """While the account is held and before the analysis is stored. Raises TooManyAnalyses."""
     most = LIMITS[Plan(owner.plan)].concurrent_analyses
-    active = Analysis.objects.filter(owner=owner, status__in=ACTIVE_STATUSES).count()
+    active = analyses_under_way(owner)
     if active >= most:
         more = another_plan(
             lambda limits: limits.concurrent_analyses > most, lambda limits: f"{limits.concurrent_analyses:,}"

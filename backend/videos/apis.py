@@ -14,6 +14,14 @@ from rest_framework.views import APIView
 from backend.accounts.scopes import Scope
 from backend.config.openapi import Answer, documented
 from backend.config.serializers import StrictSerializer
+from backend.plans.errors import (
+    CreditsInsufficient,
+    QuoteExpired,
+    QuoteInvalid,
+    QuoteMismatch,
+    TooManyAnalyses,
+    VideoTooLong,
+)
 from backend.videos import errors, examples, schemas, selectors, services
 from backend.videos.cancelling import cancel_analysis
 from backend.videos.catalogue import catalogue
@@ -42,6 +50,7 @@ ACCEPTED = Answer(
         "Idempotency-Replayed": "`true` where an earlier request with this key had made it.",
     },
 )
+PLAN_REFUSALS = (VideoTooLong, TooManyAnalyses, CreditsInsufficient)
 POLLED = {
     "ETag": "Of this answer, for `If-None-Match`.",
     "Retry-After": "Seconds after which to look again, unless it is over.",
@@ -64,6 +73,9 @@ class AnalysisList(APIView):
         video = serializers.UUIDField()
         model = serializers.CharField(max_length=200, default=None, allow_null=True)
         options = OptionsField(default=dict)
+        quote = serializers.CharField(
+            max_length=2000, default=None, allow_null=True, help_text="Of POST /api/quotes, for the same request."
+        )
 
     @documented(
         "list_analyses",
@@ -101,6 +113,10 @@ class AnalysisList(APIView):
             errors.VideoNotReady,
             errors.VideoRefused,
             errors.IdempotencyKeyReused,
+            *PLAN_REFUSALS,
+            QuoteInvalid,
+            QuoteExpired,
+            QuoteMismatch,
         ),
     )
     def post(self, request: Request) -> Response:
@@ -115,6 +131,7 @@ class AnalysisList(APIView):
             video_id=given["video"],
             model=given["model"],
             options=given["options"],
+            quote=given["quote"],
             idempotency_key=request.headers.get("Idempotency-Key"),
         )
         return accepted(requested)
@@ -189,6 +206,7 @@ class AnalysisRetry(APIView):
             errors.VideoNotFound,
             errors.AnalysisNotRetryable,
             errors.IdempotencyKeyReused,
+            *PLAN_REFUSALS,
         ),
     )
     def post(self, request: Request, analysis_id: uuid.UUID) -> Response:

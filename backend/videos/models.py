@@ -283,6 +283,24 @@ class DeadRequest(models.Model):
         return f"dead letter {self.message_id}"
 
 
+class Run(models.Model):
+    """One container at work on an analysis: an attempt of a Batch job, or of one job of an array."""
+
+    pk = models.CompositePrimaryKey("analysis_id", "job_id", "attempt")
+    analysis = models.ForeignKey(Analysis, on_delete=models.CASCADE, related_name="runs", db_index=False)
+    job_id = models.TextField()
+    attempt = models.IntegerField()
+    gpu = models.BooleanField()
+    instance_type = models.TextField(null=True, blank=True)
+    market = models.TextField(null=True, blank=True)
+    zone = models.TextField(null=True, blank=True)
+    started_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"attempt {self.attempt} of {self.job_id} at {self.analysis_id}"
+
+
 class Chunk(models.Model):
     """All frames of this chunk are stored. Committed together with its detections."""
 

@@ -9,7 +9,9 @@ from typing import Any
 from django.db import transaction
 
 from backend.accounts.models import User
+from backend.plans.credits import reserve
 from backend.plans.limits import hold_account, require_free_place
+from backend.plans.quotes import Asked, Quote
 from backend.videos.catalogue import catalogue
 from backend.videos.errors import (
     AnalysisNotRetryable,
@@ -45,18 +47,29 @@ def request_analysis(
     video_id: uuid.UUID,
     model: str | None,
     options: Mapping[str, Any],
+    quote: str | None = None,
     idempotency_key: str | None = None,
 ) -> RequestedAnalysis:
-    """The analysis and the message that is owed for it, committed together or not at all.
+    """The analysis, the credits reserved for it and the message that is owed for it: all commit, or nothing does.
 
-    Raises RequestInvalid, VideoNotFound, VideoNotUploaded, VideoNotReady, VideoRefused, TooManyAnalyses,
-    IdempotencyKeyInvalid, IdempotencyKeyReused; nothing is queued then.
+    Raises RequestInvalid, VideoNotFound, VideoNotUploaded, VideoNotReady, VideoRefused, VideoTooLong,
+    QuoteInvalid, QuoteExpired, QuoteMismatch, TooManyAnalyses, CreditsInsufficient, IdempotencyKeyInvalid,
+    IdempotencyKeyReused; nothing is queued then.
     """
-    asked = {"video": str(video_id), "model": model, "options": options}
+    asked = {"video": str(video_id), "model": model, "options": options, **({"quote": quote} if quote else {})}
     once = OneRequest.of(owner=owner, key=idempotency_key, asked=asked)
     if once is not None and (earlier := once.answered()) is not None:
         return RequestedAnalysis(analysis=earlier, replayed=True)
-    return _queued(owner=owner, video_id=video_id, model=model, options=options, once=once)
+    wanted = _asked(owner=owner, video_id=video_id, model=model, options=options)
+    return _queued(wanted, quote=quote, once=once)
+
+
+def quote_analysis(*, owner: User, video_id: uuid.UUID, model: str | None, options: Mapping[str, Any]) -> Quote:
+    """What the analysis would cost.
+
+    Raises RequestInvalid, VideoNotFound, VideoNotUploaded, VideoNotReady, VideoRefused and VideoTooLong.
+    """
+    return _asked(owner=owner, video_id=video_id, model=model, options=options).quote()
 
 
 def retry_analysis(*, owner: User, analysis: Analysis, idempotency_key: str | None = None) -> RequestedAnalysis:
@@ -69,35 +82,29 @@ def retry_analysis(*, owner: User, analysis: Analysis, idempotency_key: str | No
         return RequestedAnalysis(analysis=earlier, replayed=True)
     if analysis.status not in RETRYABLE:
         raise AnalysisNotRetryable(analysis.status)
-    return _queued(
-        owner=owner,
-        video_id=analysis.video_id,
-        model=analysis.model,
-        options=analysis.options,
-        once=once,
-        retry_of=analysis,
-    )
+    wanted = _asked(owner=owner, video_id=analysis.video_id, model=analysis.model, options=analysis.options)
+    return _queued(wanted, once=once, retry_of=analysis)
 
 
-def _queued(
-    *,
-    owner: User,
-    video_id: uuid.UUID,
-    model: str | None,
-    options: Mapping[str, Any],
-    once: OneRequest | None,
-    retry_of: Analysis | None = None,
-) -> RequestedAnalysis:
+def _asked(*, owner: User, video_id: uuid.UUID, model: str | None, options: Mapping[str, Any]) -> Asked:
     entry, wanted = _checked(model, options)
     video = _video(owner, video_id)
     _require_ready(video)
+    return Asked(owner=owner, video=video, model=entry, options=wanted)
+
+
+def _queued(
+    asked: Asked, *, once: OneRequest | None, quote: str | None = None, retry_of: Analysis | None = None
+) -> RequestedAnalysis:
+    owner, video, entry = asked.owner, asked.video, asked.model
+    price = asked.price(quote)
     analysis = Analysis(
         owner=owner,
         video=video,
         model=entry.name,
         task=entry.task,
         class_names=list(entry.classes),
-        options=wanted.to_dict(),
+        options=asked.options.to_dict(),
         plan=owner.plan,
         retry_of=retry_of,
     )
@@ -108,7 +115,8 @@ def _queued(
         video_etag=video.etag,
         video_seconds=video.seconds,
         plan=Plan(owner.plan),
-        options=wanted,
+        timeout_seconds=price.timeout_seconds,
+        options=asked.options,
     ).to_json()
     if len(message.encode()) > MAX_BYTES:
         raise RequestInvalid({"options.classes": ["These are too many class names; leave them out to keep all."]})
@@ -117,6 +125,7 @@ def _queued(
             return RequestedAnalysis(analysis=earlier, replayed=True)
         hold_account(owner)
         require_free_place(owner)
+        reserve(owner, analysis.pk, price.credits)
         analysis.save(force_insert=True)
         AnalysisEvent.objects.create(analysis=analysis, status=AnalysisStatus.QUEUED.value, source="backend")
         OutboxMessage.objects.create(analysis=analysis, body=message)

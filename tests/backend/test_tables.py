@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.db import connection, models
 
 from backend.accounts.models import User
-from backend.videos.models import Analysis, AnalysisEvent, Chunk, Detection, Second, Track
+from backend.videos.models import Analysis, AnalysisEvent, Chunk, Detection, Run, Second, Track
 from contract import tables
 from contract.statuses import AnalysisStatus
 from tests.backend.making import make_analysis, make_second
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.django_db
 # Only these columns are unknown to the contract: PostgreSQL fills them.
 OWN_COLUMNS = {
     tables.EVENT: {"id", "transaction"},
+    tables.RUN: set(),
     tables.CHUNK: set(),
     tables.DETECTION: set(),
     tables.TRACK: set(),
@@ -35,6 +36,7 @@ def columns_of(model: type[models.Model]) -> set[str]:
     ("model", "table", "columns"),
     [
         pytest.param(AnalysisEvent, tables.EVENT, tables.EVENT_COLUMNS, id="event"),
+        pytest.param(Run, tables.RUN, tables.RUN_COLUMNS, id="run"),
         pytest.param(Chunk, tables.CHUNK, tables.CHUNK_COLUMNS, id="chunk"),
         pytest.param(Detection, tables.DETECTION, tables.DETECTION_COLUMNS, id="detection"),
         pytest.param(Track, tables.TRACK, tables.TRACK_COLUMNS, id="track"),
@@ -63,6 +65,9 @@ def test_column_types_are_those_the_contract_tells_the_job():
         (tables.DETECTION, "track_id"): "integer",
         **{(tables.DETECTION, name): "real" for name in ("confidence", "x1", "y1", "x2", "y2")},
         (tables.DETECTION, "shape"): "ARRAY",
+        (tables.RUN, "gpu"): "boolean",
+        (tables.RUN, "attempt"): "integer",
+        (tables.RUN, "seen_at"): "timestamp with time zone",
         (tables.CHUNK, "number"): "integer",
         (tables.CHUNK, "first_frame"): "bigint",
         (tables.CHUNK, "pts_us"): "ARRAY",

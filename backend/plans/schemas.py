@@ -1,0 +1,111 @@
+"""The shapes of what the API answers about plans, credits and quotes, each with an example."""
+
+from rest_framework import serializers
+
+from backend.config.openapi import page_of
+from backend.plans.models import LedgerEntry as Entry
+from contract.plans import Plan
+
+PLANS = [plan.value for plan in Plan]
+
+
+class PlanLimits(serializers.Serializer):
+    video_seconds = serializers.IntegerField(help_text="The longest video.")
+    file_bytes = serializers.IntegerField(help_text="The largest file.")
+    concurrent_analyses = serializers.IntegerField(help_text="Queued, waiting or running at a time.")
+    monthly_credits = serializers.IntegerField(help_text="A credit is a second of the reference machine.")
+
+
+class Credits(serializers.Serializer):
+    balance = serializers.IntegerField(help_text="What can be spent now.")
+    reserved = serializers.IntegerField(help_text="Of analyses that are not over; not in the balance.")
+    used_this_month = serializers.IntegerField(help_text="Charged for analyses that succeeded this month.")
+    next_grant_at = serializers.DateTimeField(help_text="When the plan's next credits come.")
+
+
+class Account(serializers.Serializer):
+    plan = serializers.ChoiceField(PLANS)
+    limits = PlanLimits()
+    analyses_under_way = serializers.IntegerField()
+    credits = Credits()
+    links = serializers.DictField(child=serializers.CharField())
+
+
+class LedgerEntry(serializers.Serializer):
+    id = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    kind = serializers.ChoiceField(Entry.Kind.values)
+    credits = serializers.IntegerField(help_text="Negative where they are spent or reserved.")
+    balance = serializers.IntegerField(help_text="The sum of this entry and all before it.")
+    analysis = serializers.UUIDField(allow_null=True, help_text="It may have been deleted since.")
+    month = serializers.DateField(allow_null=True, help_text="Of a grant or a lapse: the first day of the month.")
+    plan = serializers.CharField(help_text="Of a grant, else empty.")
+    reason = serializers.CharField(help_text="Of an adjustment by staff, else empty.")
+
+
+class PriceBasis(serializers.Serializer):
+    machine = serializers.CharField(help_text="The reference machine; a credit is a second of it.")
+    assumed = serializers.ListField(
+        child=serializers.ChoiceField(["length", "size"]),
+        help_text="What the file does not tell: guessed, or taken as the most that it may be.",
+    )
+
+
+class Quote(serializers.Serializer):
+    quote = serializers.CharField(help_text="Send it with the request to be held to this price.")
+    credits = serializers.IntegerField(help_text="The most that the analysis will be charged.")
+    seconds = serializers.FloatField(help_text="Expected on the reference machine, without waiting for one.")
+    stages = serializers.DictField(
+        child=serializers.FloatField(), help_text="Expected seconds; fetch, decode, detect and the next overlap."
+    )
+    basis = PriceBasis()
+    valid_until = serializers.DateTimeField()
+    balance = serializers.IntegerField(help_text="Your credits now.")
+
+
+LedgerPage = page_of(LedgerEntry)
+
+LEDGER_PAGE = {
+    "results": [
+        {
+            "id": 31,
+            "at": "2026-01-01T12:00:00Z",
+            "kind": "reservation",
+            "credits": -48,
+            "balance": 552,
+            "analysis": "6f1f3c52-9d5e-4a53-8f0e-0a4b8a2a9d11",
+            "month": None,
+            "plan": "",
+            "reason": "",
+        }
+    ],
+    "next": None,
+}
+ACCOUNT = {
+    "plan": "free",
+    "limits": {
+        "video_seconds": 600,
+        "file_bytes": 1073741824,
+        "concurrent_analyses": 2,
+        "monthly_credits": 600,
+    },
+    "analyses_under_way": 1,
+    "credits": {"balance": 552, "reserved": 48, "used_this_month": 0, "next_grant_at": "2026-02-01T00:00:00Z"},
+    "links": {"ledger": "/api/account/ledger"},
+}
+QUOTE = {
+    "quote": "eyJjcmVkaXRzIjo0OH0:1tYqXm:abc",
+    "credits": 48,
+    "seconds": 47.14,
+    "stages": {
+        "start": 10.0,
+        "thumbnails": 0.6,
+        "fetch": 0.4,
+        "decode": 36.54,
+        "detect": 4.44,
+        "prepare, track and store": 8.05,
+    },
+    "basis": {"machine": "g4dn.xlarge", "assumed": []},
+    "valid_until": "2026-01-02T12:00:00Z",
+    "balance": 600,
+}

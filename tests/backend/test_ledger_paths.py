@@ -1,0 +1,284 @@
+"""The ledger sums, in any order of everything that may happen to analyses, repeated and broken off at any step.
+
+Requests, retries, cancelling and deleting through the services, the job through its own SQL, AWS Batch through its
+events, dead letters through their consumer. A step that breaks off has done everything but commit.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from backend.accounts.models import User
+from backend.plans import credits
+from backend.plans.credits import adjust, balance_of, credits_of
+from backend.plans.models import LedgerEntry
+from backend.videos import services
+from backend.videos.cancelling import cancel_analysis
+from backend.videos.dead_requests import bury_request
+from backend.videos.deleting import delete_analysis, remove_analysis
+from backend.videos.errors import RequestRefused
+from backend.videos.following import follow_job
+from backend.videos.job_events import JobEvent
+from backend.videos.models import Analysis, Run
+from batch_job.claim import Claim, Token
+from batch_job.database import Database
+from batch_job.errors import ClaimLost, OutOfMemory
+from batch_job.store import Store
+from contract.plans import LIMITS, Plan
+from contract.results import DecodeReport, Summary
+from contract.statuses import TERMINAL, AnalysisStatus
+from tests.backend.making import DECODE_REPORT, job_event, make_video
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.integration]
+
+REPORT = DecodeReport(**{**DECODE_REPORT, "skipped": ()})
+SUMMARY = Summary(frames=0, detections=0, tracks=0, per_class={}, thumbnails=())
+JOBS = [("job-1", 1), ("job-1", 2), ("job-2", 1)]
+SIZES = (5, 3_000_000)  # of files, and so of quotes while no length is known
+
+users, places, breaks = st.integers(0, 1), st.integers(0, 7), st.booleans()
+
+
+class BrokenOff(Exception):
+    """Somebody pulled the plug before the commit."""
+
+
+class BreakingDatabase(Database):
+    """The job's connection; told so, it loses what a transaction did."""
+
+    breaking = False
+
+    def transact(self, work: Callable[[psycopg.Connection, bool], Any]) -> Any:
+        def broken(connection: psycopg.Connection, repeated: bool) -> Any:
+            result = work(connection, repeated)
+            if self.breaking:
+                raise BrokenOff
+            return result
+
+        return super().transact(broken)
+
+
+class NoBucket:
+    def delete_under(self, prefix: str) -> None: ...
+
+
+@dataclass
+class Known:
+    """What the test remembers of an analysis, also after its rows are gone."""
+
+    owner: int
+    status: str = "queued"
+    claims: dict[Any, Claim] = field(default_factory=dict)
+
+
+class Economy(RuleBasedStateMachine):
+    database: BreakingDatabase
+    month: date
+
+    def __init__(self) -> None:
+        super().__init__()
+        type(self).month = date(2026, 1, 1)
+        plans = (Plan.FREE, Plan.STARTER)
+        self.users = [User.objects.create(username=uuid4().hex, plan=plan.value) for plan in plans]
+        self.videos = [[make_video(user, size_bytes=size) for size in SIZES] for user in self.users]
+        self.analyses: dict[UUID, Known] = {}
+        self.adjusted = [0, 0]
+
+    def settled(self, breaking: bool, step: Callable[[], Any]) -> Any:
+        """What the step gave; None where it was refused or broken off."""
+        self.database.breaking = breaking
+        try:
+            with transaction.atomic():
+                result = step()
+                if breaking:
+                    raise BrokenOff
+                return result
+        except (RequestRefused, ClaimLost, BrokenOff):
+            return None
+        finally:
+            self.database.breaking = False
+
+    def at(self, place: int) -> Analysis | None:
+        rows = Analysis.objects.filter(pk__in=list(self.analyses)).order_by("created_at", "id")
+        return rows[place % len(rows)] if rows else None
+
+    def begun(self, owner: int, requested: services.RequestedAnalysis | None) -> None:
+        if requested is not None and not requested.replayed:
+            self.analyses[requested.analysis.pk] = Known(owner)
+
+    @rule(user=users, size=st.integers(0, 1), key=st.sampled_from([None, "a", "b"]), breaking=breaks)
+    def request(self, user: int, size: int, key: str | None, breaking: bool) -> None:
+        owner, video = self.users[user], self.videos[user][size]
+        self.begun(
+            user,
+            self.settled(
+                breaking,
+                lambda: services.request_analysis(
+                    owner=owner, video_id=video.pk, model=None, options={}, idempotency_key=key
+                ),
+            ),
+        )
+
+    @rule(place=places, breaking=breaks)
+    def retry(self, place: int, breaking: bool) -> None:
+        if analysis := self.at(place):
+            user = self.analyses[analysis.pk].owner
+            again = self.settled(
+                breaking, lambda: services.retry_analysis(owner=self.users[user], analysis=analysis)
+            )
+            self.begun(user, again)
+
+    @rule(place=places, breaking=breaks)
+    def cancel(self, place: int, breaking: bool) -> None:
+        if analysis := self.at(place):
+            self.settled(breaking, lambda: cancel_analysis(analysis=analysis))
+
+    @rule(place=places, breaking=breaks)
+    def dead_letter(self, place: int, breaking: bool) -> None:
+        if analysis := self.at(place):
+            body = json.dumps({"analysis_id": str(analysis.pk)})
+            self.settled(breaking, lambda: bury_request(message_id=str(analysis.pk), body=body))
+
+    @rule(
+        place=places,
+        state=st.sampled_from(["SUBMITTED", "RUNNING", "FAILED", "SUCCEEDED"]),
+        job_id=st.sampled_from(["job-1", "job-2"]),
+        breaking=breaks,
+    )
+    def event(self, place: int, state: str, job_id: str, breaking: bool) -> None:
+        if analysis := self.at(place):
+            event = JobEvent.from_json(job_event(analysis.pk, state, job_id=job_id))
+            assert event is not None
+            self.settled(breaking, lambda: follow_job(event=event))
+
+    @rule(
+        place=places,
+        job=st.sampled_from(JOBS),
+        act=st.sampled_from(["take", "fail", "finish", "finish late"]),
+        breaking=breaks,
+    )
+    def job(self, place: int, job: tuple[str, int], act: str, breaking: bool) -> None:
+        analysis = self.at(place)
+        if analysis is None:
+            return
+        token = Token(analysis_id=analysis.pk, job_id=job[0], attempt=job[1])
+        claim = self.analyses[analysis.pk].claims.setdefault(job, Claim(self.database, token))
+        match act:
+            case "take":
+                self.settled(breaking, claim.take)
+            case "fail":
+                self.settled(breaking, lambda: claim.fail(OutOfMemory()))
+            case _:
+                if act == "finish late":
+                    Run.objects.filter(analysis=analysis).update(started_at="2026-01-01T00:00:00Z")
+                store = Store(self.database, claim)
+                self.settled(breaking, lambda: store.finish(summary=SUMMARY, report=REPORT, seconds={}))
+
+    @rule(place=places, breaking=breaks)
+    def delete(self, place: int, breaking: bool) -> None:
+        if analysis := self.at(place):
+            self.settled(breaking, lambda: delete_analysis(analysis=analysis))
+
+    @rule(place=places, breaking=breaks)
+    def remove(self, place: int, breaking: bool) -> None:
+        analysis = self.at(place)
+        if analysis is not None and analysis.deleted_at is not None:
+            self.settled(breaking, lambda: remove_analysis(str(analysis.pk), bucket=NoBucket()))
+
+    @rule()
+    def month_passes(self) -> None:
+        type(self).month = date(self.month.year + self.month.month // 12, self.month.month % 12 + 1, 1)
+
+    @rule(user=users, plan=st.sampled_from(list(Plan)))
+    def change_plan(self, user: int, plan: Plan) -> None:
+        self.users[user].plan = plan.value
+        self.users[user].save()
+
+    @rule(user=users, amount=st.integers(1, 500), breaking=breaks)
+    def gift(self, user: int, amount: int, breaking: bool) -> None:
+        if self.settled(breaking, lambda: adjust(self.users[user], amount, reason="a gift")):
+            self.adjusted[user] += amount
+
+    @rule(user=users, breaking=breaks)
+    def look(self, user: int, breaking: bool) -> None:
+        self.settled(breaking, lambda: balance_of(self.users[user]))
+
+    @invariant()
+    def every_balance_is_the_sum_of_all_entries_so_far(self) -> None:
+        for place, user in enumerate(self.users):
+            total, of_kind = 0, dict.fromkeys(LedgerEntry.Kind.values, 0)
+            for entry in LedgerEntry.objects.filter(user=user).order_by("id"):
+                total += entry.credits
+                of_kind[entry.kind] += entry.credits
+                assert entry.balance == total >= 0
+            assert of_kind["adjustment"] == self.adjusted[place]
+            assert -of_kind["lapse"] <= of_kind["grant"]
+
+    @invariant()
+    def every_analysis_is_reserved_once_and_closed_once_when_it_is_over(self) -> None:
+        now = dict(Analysis.objects.filter(pk__in=list(self.analyses)).values_list("pk", "status"))
+        for pk, known in self.analyses.items():
+            known.status = now.get(pk, known.status)
+            entries = dict(LedgerEntry.objects.filter(analysis_id=pk).values_list("kind", "credits"))
+            closed = {
+                AnalysisStatus.SUCCEEDED: {"reservation", "settlement"},
+                AnalysisStatus.FAILED: {"reservation", "refund"},
+                AnalysisStatus.CANCELLED: {"reservation", "refund"},
+            }
+            assert set(entries) == closed.get(AnalysisStatus(known.status), {"reservation"})
+            assert LedgerEntry.objects.filter(analysis_id=pk).count() == len(entries)
+            quoted = -entries["reservation"]
+            assert quoted > 0
+            assert entries.get("refund", quoted) == quoted
+            assert 0 <= entries.get("settlement", 0) <= quoted
+        assert LedgerEntry.objects.exclude(analysis_id=None).filter(user__in=self.users).values(
+            "analysis_id"
+        ).distinct().count() == len(self.analyses)
+
+    @invariant()
+    def nobody_gets_more_than_one_plans_credits_a_month(self) -> None:
+        most = max(limits.monthly_credits for limits in LIMITS.values())
+        for user in self.users:
+            granted: dict[Any, int] = {}
+            for entry in LedgerEntry.objects.filter(user=user, kind="grant"):
+                granted[entry.month] = granted.get(entry.month, 0) + entry.credits
+            assert all(total <= most for total in granted.values())
+
+    @invariant()
+    def what_is_reserved_belongs_to_analyses_that_are_not_over(self) -> None:
+        for place, user in enumerate(self.users):
+            open_ones = [
+                pk for pk, known in self.analyses.items() if known.owner == place and known.status not in TERMINAL
+            ]
+            held = LedgerEntry.objects.filter(kind="reservation", analysis_id__in=open_ones)
+            assert credits_of(user).reserved == -sum(held.values_list("credits", flat=True))
+
+
+def test_the_ledger_sums_whatever_happens_in_whatever_order(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(credits, "_this_month", lambda: Economy.month)
+    parts = connection.settings_dict
+    Economy.database = BreakingDatabase(
+        f"postgresql://{parts['USER']}@{parts['HOST']}:{parts['PORT']}/{parts['NAME']}"
+    )
+    try:
+        run_state_machine_as_test(
+            Economy,
+            settings=settings(
+                max_examples=30,
+                stateful_step_count=25,
+                deadline=None,
+                suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+            ),
+        )
+    finally:
+        Economy.database.close()
