@@ -37,6 +37,10 @@ class Environment:
     job_events_queue_url: str
     runtime_manifest: Path
     slowest_machine: float  # how many times longer than the reference machine the fleet's slowest one takes
+    worker_heartbeat: Path | None  # a file that the worker touches as long as all its loops go on
+    keep_analyses_days: int | None  # after their end; None keeps them until their owners delete them
+    keep_videos_days: int | None  # after their upload, without any analysis; None keeps them
+    keep_records_days: int  # messages, events and calls of analyses that are over
     source_url: str | None  # where users of a changed version find its source, as the AGPL asks
     static_root: Path | None  # None serves static files from the source tree
     log_level: str
@@ -60,6 +64,10 @@ class Environment:
             job_events_queue_url=reader.required("JOB_EVENTS_QUEUE_URL", _url),
             runtime_manifest=reader.required("RUNTIME_MANIFEST", Path, default=Path()),
             slowest_machine=reader.optional("SLOWEST_MACHINE", _factor, default=10.0),
+            worker_heartbeat=reader.optional("WORKER_HEARTBEAT", Path, default=None),
+            keep_analyses_days=reader.optional("KEEP_ANALYSES_DAYS", _days, default=None),
+            keep_videos_days=reader.optional("KEEP_VIDEOS_DAYS", _days, default=None),
+            keep_records_days=reader.optional("KEEP_RECORDS_DAYS", _days, default=90),
             source_url=reader.optional("SOURCE_URL", _url, default=None),
             static_root=reader.optional("STATIC_ROOT", Path, default=None),
             log_level=reader.optional("LOG_LEVEL", _log_level, default="INFO"),
@@ -171,6 +179,12 @@ def _factor(text: str) -> float:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
         raise ValueError("must be a whole number from 1 to 1000")
     return float(text)
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 36_500):
+        raise ValueError("must be a whole number of days, at least 1")
+    return int(text)
 
 
 def _log_level(text: str) -> str:

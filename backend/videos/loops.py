@@ -3,7 +3,9 @@
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from backend.gateways.errors import BatchUnavailable, QueueUnavailable, StorageUnavailable
@@ -14,8 +16,52 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
 STOP_SECONDS = 1.5
+WATCH_SECONDS = 1.0
+# No step takes so long: each call to AWS and each statement has a limit of its own.
+STALLED_AFTER_SECONDS = 300.0
 
 Step = Callable[[], int]
+
+
+class Loop:
+    """A step that is repeated in a thread of its own."""
+
+    def __init__(self, name: str, step: Step, stop: threading.Event, *, idle_seconds: float) -> None:
+        self.name = name
+        self._step = step
+        self._stop = stop
+        self._idle_seconds = idle_seconds
+        self._busy_since: float | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._busy_since = None
+        self._thread = threading.Thread(target=self._repeat, name=self.name, daemon=True)
+        self._thread.start()
+
+    def ensure_alive(self) -> None:
+        """Starts it again if something ended its thread that no step should raise."""
+        if self._thread is not None and not self._thread.is_alive() and not self._stop.is_set():
+            logger.error("%s died, is started again", self.name)
+            self.start()
+
+    def is_stalled(self) -> bool:
+        since = self._busy_since
+        return since is not None and time.monotonic() - since > STALLED_AFTER_SECONDS
+
+    def join(self, seconds: float) -> None:
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def _repeat(self) -> None:
+        repeat(self.name, self._timed, self._stop, idle_seconds=self._idle_seconds)
+
+    def _timed(self) -> int:
+        self._busy_since = time.monotonic()
+        try:
+            return self._step()
+        finally:
+            self._busy_since = None
 
 
 def repeat(name: str, step: Step, stop: threading.Event, *, idle_seconds: float) -> None:
@@ -37,10 +83,12 @@ def repeat(name: str, step: Step, stop: threading.Event, *, idle_seconds: float)
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
-def run_until_told(steps: Mapping[str, tuple[Step, float]]) -> None:
+def run_until_told(steps: Mapping[str, tuple[Step, float]], *, heartbeat: Path | None = None) -> None:
     """Runs each named step in a thread of its own until SIGTERM or SIGINT; called in the main thread.
 
-    A long poll that is still waiting is abandoned: what it would have received comes again.
+    A loop that dies is started again. `heartbeat` is touched every second as long as none of them is stalled: a
+    health check looks at its age. A long poll that is still waiting when the end comes is abandoned: what it would
+    have received comes again.
     """
     stop = threading.Event()
 
@@ -48,21 +96,26 @@ def run_until_told(steps: Mapping[str, tuple[Step, float]]) -> None:
         stop.set()
 
     before = {number: signal.signal(number, told) for number in (signal.SIGTERM, signal.SIGINT)}
-    threads = [
-        threading.Thread(target=repeat, args=(name, step, stop), kwargs={"idle_seconds": idle}, daemon=True)
-        for name, (step, idle) in steps.items()
-    ]
+    loops = [Loop(name, step, stop, idle_seconds=idle) for name, (step, idle) in steps.items()]
     logger.info("worker started", extra={"loops": ",".join(steps)})
     try:
-        for thread in threads:
-            thread.start()
-        stop.wait()
-        for thread in threads:
-            thread.join(STOP_SECONDS / len(threads))
+        for loop in loops:
+            loop.start()
+        while not stop.wait(WATCH_SECONDS):
+            _watch(loops, heartbeat)
+        for loop in loops:
+            loop.join(STOP_SECONDS / len(loops))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     logger.info("worker stopped")
+
+
+def _watch(loops: list[Loop], heartbeat: Path | None) -> None:
+    for loop in loops:
+        loop.ensure_alive()
+    if heartbeat is not None and not any(loop.is_stalled() for loop in loops):
+        heartbeat.touch()
 
 
 def _cause(exc: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Calls to AWS that the database owes: made at least once, each tried again until it succeeds."""
+"""Calls to AWS that the database owes: made at least once, each tried again until it succeeds or is given up."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -14,6 +14,9 @@ from backend.videos.postponing import postponed
 logger = logging.getLogger(__name__)
 
 Call = Callable[[str], None]
+
+# With the pauses of `postponing`, a day. What then still fails needs a person, and the log says so as an error.
+MOST_ATTEMPTS = 290
 
 
 def owe(kind: OwedCall.Kind, subject: str, *, after: timedelta = timedelta()) -> None:
@@ -31,7 +34,7 @@ def settle_once(calls: Mapping[str, Call]) -> int:
         # Locked rows are in another worker's hands.
         owed = (
             OwedCall.objects.select_for_update(skip_locked=True)
-            .filter(done_at=None, not_before__lte=Now())
+            .filter(done_at=None, given_up_at=None, not_before__lte=Now())
             .order_by("not_before", "id")
             .first()
         )
@@ -44,11 +47,19 @@ def settle_once(calls: Mapping[str, Call]) -> int:
                 calls[owed.kind](owed.subject)
         except (BatchUnavailable, StorageUnavailable) as exc:
             logger.warning("owed call postponed", extra={**known, "cause": str(exc)})
-            row.update(**postponed(attempts=owed.attempts, reason=str(exc)))
+            _postpone(owed, str(exc))
         except Exception as exc:  # a fault that only this call meets must not hold up the others
             logger.exception("owed call failed", extra=known)
-            row.update(**postponed(attempts=owed.attempts, reason=f"{type(exc).__name__}: {exc}"))
+            _postpone(owed, f"{type(exc).__name__}: {exc}")
         else:
             row.update(done_at=Now(), last_error="")
             logger.info("owed call made", extra=known)
     return 1
+
+
+def _postpone(owed: OwedCall, reason: str) -> None:
+    changes = postponed(attempts=owed.attempts, reason=reason)
+    if changes["attempts"] >= MOST_ATTEMPTS:
+        changes["given_up_at"] = Now()
+        logger.error("owed call given up", extra={"kind": owed.kind, "subject": owed.subject, "cause": reason})
+    OwedCall.objects.filter(pk=owed.pk).update(**changes)

@@ -4,6 +4,7 @@ from functools import partial
 
 from django.db import close_old_connections
 
+from backend.videos.cancelling import cancel_owed
 from backend.videos.consuming import apply_dead_request, apply_job_event, consume_once
 from backend.videos.deleting import remove_analysis
 from backend.videos.expiring import expire_once
@@ -11,8 +12,12 @@ from backend.videos.loops import Step
 from backend.videos.models import OwedCall
 from backend.videos.owed_calls import settle_once
 from backend.videos.probing import probe_once
+from backend.videos.pulse import beat
 from backend.videos.reconciling import reconcile_once
 from backend.videos.relay import relay_once
+from backend.videos.resending import resend_once
+from backend.videos.retention import forget_once
+from backend.videos.waiting import hurry_once
 from backend.videos.wiring import batch_jobs, dead_requests_queue, job_events_queue, media_bucket, request_queue
 
 RELAY_IDLE_SECONDS = 0.2
@@ -20,6 +25,8 @@ OWED_CALLS_IDLE_SECONDS = 1.0
 PROBER_IDLE_SECONDS = 0.2  # somebody may be waiting for it
 EXPIRY_IDLE_SECONDS = 60.0
 RECONCILER_IDLE_SECONDS = 60.0
+RETENTION_IDLE_SECONDS = 3600.0
+PULSE_IDLE_SECONDS = 60.0
 POLL_IDLE_SECONDS = 0.0  # an empty long poll has waited already
 
 NOT_NEEDED = "The analysis was cancelled, or has another job."  # the reason AWS Batch shows
@@ -40,7 +47,9 @@ def dead_requests() -> tuple[Step, float]:
 def owed_calls() -> tuple[Step, float]:
     calls = {
         OwedCall.Kind.TERMINATE_JOB.value: partial(batch_jobs().terminate, reason=NOT_NEEDED),
+        OwedCall.Kind.CANCEL_ANALYSIS.value: cancel_owed,
         OwedCall.Kind.REMOVE_ANALYSIS.value: partial(remove_analysis, bucket=media_bucket()),
+        OwedCall.Kind.REMOVE_OBJECT.value: media_bucket().delete_under,
     }
     return _releasing(partial(settle_once, calls)), OWED_CALLS_IDLE_SECONDS
 
@@ -58,9 +67,23 @@ def reconciler() -> tuple[Step, float]:
 
     def step() -> int:
         reconcile_once(jobs)
+        hurry_once(jobs)
+        resend_once()
         return 0  # whatever it found, asking again at once would find the same
 
     return _releasing(step), RECONCILER_IDLE_SECONDS
+
+
+def retention() -> tuple[Step, float]:
+    return _releasing(forget_once), RETENTION_IDLE_SECONDS
+
+
+def pulse() -> tuple[Step, float]:
+    def step() -> int:
+        beat()
+        return 0
+
+    return _releasing(step), PULSE_IDLE_SECONDS
 
 
 LOOPS = {
@@ -71,6 +94,8 @@ LOOPS = {
     "prober": prober,
     "upload expiry": upload_expiry,
     "reconciler": reconciler,
+    "retention": retention,
+    "pulse": pulse,
 }
 
 

@@ -1,20 +1,26 @@
 """An owner stops an analysis: at once for the user, and for the machines as soon as they can be reached."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.models.functions import Now
 from rest_framework.test import APIClient
 
 from backend.accounts.models import User
 from backend.gateways.errors import BatchUnavailable
+from backend.videos import cancelling
 from backend.videos.cancelling import cancel_analysis
 from backend.videos.following import follow_job
 from backend.videos.job_events import JobEvent
 from backend.videos.models import Analysis, OutboxMessage, OwedCall
-from backend.videos.owed_calls import owe, settle_once
+from backend.videos.owed_calls import MOST_ATTEMPTS, owe, settle_once
+from backend.videos.pulse import beat
 from tests.backend.making import job_event, make_analysis, make_video
 
 pytestmark = pytest.mark.django_db
@@ -164,6 +170,67 @@ def test_call_that_meets_an_unforeseen_fault_holds_up_nobody_else(owner: User):
         pass
     assert ended == ["j2"]
     assert "nonsense" in OwedCall.objects.get(subject="odd").last_error
+
+
+def test_call_that_never_succeeds_ends_and_says_so(owner: User, caplog: pytest.LogCaptureFixture):
+    """It is not tried for ever, somebody is told, and that person can have it tried again."""
+    batch = Batch()
+    batch.away = {"job-1"}
+    owe(TERMINATE, "job-1")
+    OwedCall.objects.update(attempts=MOST_ATTEMPTS - 1)
+    batch.settle()
+    call = OwedCall.objects.get()
+    assert (call.done_at, call.attempts) == (None, MOST_ATTEMPTS)
+    assert "owed call given up" in caplog.text
+    beat()
+    assert next(line for line in caplog.records if line.msg == "worker is alive").owed_calls_given_up == 1
+    OwedCall.objects.update(not_before=Now())
+    batch.away = set()
+    batch.settle()
+    assert batch.ended == []
+    call_command("retry_owed_calls", stdout=StringIO())
+    batch.settle()
+    assert batch.ended == ["job-1"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.integration
+def test_a_job_that_stores_its_results_for_long_does_not_keep_the_user_waiting(
+    api: APIClient, owner: User, monkeypatch: pytest.MonkeyPatch
+):
+    """It holds the row meanwhile. The worker cancels afterwards what has not succeeded by then."""
+    monkeypatch.setattr(cancelling, "PATIENCE_MILLISECONDS", 100)
+    stopped, finished = (make_analysis(owner, status="running") for _ in range(2))
+    with held(stopped):
+        answer = cancel(api, stopped)
+    with held(finished, then="succeeded"):
+        cancel(api, finished)
+    assert (answer.status_code, answer.json()["status"]) == (200, "running")
+    while settle_once({OwedCall.Kind.CANCEL_ANALYSIS: cancelling.cancel_owed}):
+        pass
+    states = [Analysis.objects.get(pk=analysis.pk).status for analysis in (stopped, finished)]
+    assert states == ["cancelled", "succeeded"]
+    assert not OwedCall.objects.filter(done_at=None).exists()
+
+
+@contextmanager
+def held(analysis: Analysis, *, then: str = "running") -> Iterator[None]:
+    """Another connection holds the row, as a job does while it finishes."""
+    taken, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            Analysis.objects.filter(pk=analysis.pk).update(status=then)
+            taken.set()
+            let_go.wait(10)
+        connection.close()
+
+    job = threading.Thread(target=hold)
+    job.start()
+    taken.wait(10)
+    yield
+    let_go.set()
+    job.join()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from django.db import OperationalError
@@ -57,3 +58,46 @@ def test_idle_loop_stops_at_once():
     stop.set()
     thread.join(timeout=2)
     assert not thread.is_alive()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_loop_that_dies_is_started_again():
+    """No step should raise what ends a thread, and if one does the worker must not go on without it."""
+    stop = threading.Event()
+    turns: list[int] = []
+
+    def step() -> int:
+        turns.append(1)
+        if len(turns) == 1:
+            raise SystemExit
+        stop.set()
+        return 1
+
+    loop = loops.Loop("test", step, stop, idle_seconds=0)
+    loop.start()
+    loop.join(5)
+    loop.ensure_alive()
+    loop.join(5)
+    assert len(turns) == 2
+    loop.ensure_alive()
+    assert len(turns) == 2
+
+
+def test_heartbeat_stops_when_a_step_hangs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """A health check that looks at the file's age has the worker replaced."""
+    monkeypatch.setattr(loops, "STALLED_AFTER_SECONDS", 0.05)
+    stop, hangs, heartbeat = threading.Event(), threading.Event(), tmp_path / "heartbeat"
+    idle = loops.Loop("idle", lambda: 0, stop, idle_seconds=60)
+    hung = loops.Loop("hung", lambda: hangs.wait(60), stop, idle_seconds=0)
+    idle.start()
+    time.sleep(0.1)
+    loops._watch([idle], heartbeat)
+    assert heartbeat.exists()
+    heartbeat.unlink()
+    hung.start()
+    time.sleep(0.1)
+    loops._watch([idle, hung], heartbeat)
+    assert not heartbeat.exists()
+    stop.set()
+    hangs.set()
+    hung.join(5)

@@ -7,7 +7,7 @@ from backend.videos.loops import run_until_told
 
 
 class Command(BaseCommand):
-    help = "Asks AWS Batch about jobs of which nothing was heard, every minute, until SIGTERM."
+    help = "Settles what waits too long, and jobs of which nothing was heard, every minute, until SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
         run_until_told({"reconciler": worker.reconciler()})

@@ -1,5 +1,6 @@
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from backend.videos import worker
@@ -10,4 +11,5 @@ class Command(BaseCommand):
     help = "Runs everything the backend does in the background until SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        run_until_told({name: make() for name, make in worker.LOOPS.items()})
+        loops = {name: make() for name, make in worker.LOOPS.items()}
+        run_until_told(loops, heartbeat=settings.WORKER_HEARTBEAT)

@@ -7,7 +7,7 @@ from backend.videos.loops import run_until_told
 
 
 class Command(BaseCommand):
-    help = "Ends the jobs of cancelled analyses and removes deleted ones until SIGTERM."
+    help = "Makes the calls to AWS that the database owes until SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
         run_until_told({"owed calls": worker.owed_calls()})

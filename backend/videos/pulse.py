@@ -1,0 +1,30 @@
+"""One log line a minute by which an alarm knows that the worker is alive, and what has piled up."""
+
+import logging
+
+from django.db.models import Count, Min, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from backend.videos.models import DeadRequest, OutboxMessage, OwedCall
+
+logger = logging.getLogger(__name__)
+
+
+def beat() -> None:
+    """Raises Django's database errors: a worker that cannot reach the database is silent."""
+    unsent = OutboxMessage.objects.filter(sent_at=None, not_before__lte=Now()).aggregate(
+        count=Count("pk"), oldest=Min("created_at")
+    )
+    oldest = unsent["oldest"]
+    owed = OwedCall.objects.filter(done_at=None).aggregate(
+        waiting=Count("pk", filter=Q(given_up_at=None)), given_up=Count("pk", filter=~Q(given_up_at=None))
+    )
+    figures = {
+        "unsent_messages": unsent["count"],
+        "oldest_unsent_seconds": int((timezone.now() - oldest).total_seconds()) if oldest else 0,
+        "owed_calls": owed["waiting"],
+        "owed_calls_given_up": owed["given_up"],
+        "requests_to_redrive": DeadRequest.objects.filter(redriven_at=None).count(),
+    }
+    logger.info("worker is alive", extra=figures)

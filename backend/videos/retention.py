@@ -1,0 +1,89 @@
+"""What is kept no longer than the settings say. Each turn takes a batch, so that no transaction becomes long."""
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+
+from backend.videos.deleting import delete_analysis
+from backend.videos.idempotency import KEPT
+from backend.videos.models import (
+    Analysis,
+    AnalysisEvent,
+    IdempotencyKey,
+    OutboxMessage,
+    OwedCall,
+    Video,
+    VideoStatus,
+)
+from backend.videos.owed_calls import owe
+from contract.statuses import TERMINAL
+
+logger = logging.getLogger(__name__)
+
+AT_A_TIME = 500
+
+_OVER = [status.value for status in TERMINAL]
+
+
+def forget_once() -> int:
+    """Returns how many rows it took on; 0 when nothing is left to forget. Raises Django's database errors."""
+    forgotten = {
+        "analyses": _analyses(),
+        "videos": _videos(),
+        "records": _records(),
+    }
+    if any(forgotten.values()):
+        logger.info("kept long enough", extra=forgotten)
+    return sum(forgotten.values())
+
+
+def _analyses() -> int:
+    """As if their owners had deleted them: the rows and objects go soon afterwards."""
+    if settings.KEEP_ANALYSES_DAYS is None:
+        return 0
+    old = Analysis.objects.filter(
+        status__in=_OVER, deleted_at=None, finished_at__lt=Now() - timedelta(days=settings.KEEP_ANALYSES_DAYS)
+    )
+    chosen = list(old.order_by("finished_at")[:AT_A_TIME])
+    for analysis in chosen:
+        delete_analysis(analysis=analysis)
+    return len(chosen)
+
+
+def _videos() -> int:
+    """Those without any analysis, also without one that is about to be removed; uploads expire by themselves."""
+    if settings.KEEP_VIDEOS_DAYS is None:
+        return 0
+    unused = Video.objects.filter(
+        ~Exists(Analysis.objects.filter(video=OuterRef("pk"))),
+        created_at__lt=Now() - timedelta(days=settings.KEEP_VIDEOS_DAYS),
+    ).exclude(status__in=[VideoStatus.UPLOADING.value, VideoStatus.ABORTED.value])
+    with transaction.atomic():
+        # Locked, so that no analysis of them is asked for meanwhile; and looked at again under the lock.
+        locked = Video.objects.select_for_update(skip_locked=True).filter(pk__in=unused.values("pk")[:AT_A_TIME])
+        ids = [video.pk for video in locked]
+        chosen = list(unused.filter(pk__in=ids))
+        for video in chosen:
+            owe(OwedCall.Kind.REMOVE_OBJECT, video.key)
+        Video.objects.filter(pk__in=[video.pk for video in chosen]).delete()
+    return len(chosen)
+
+
+def _records() -> int:
+    """What only helped to carry things out, of analyses that are over, and keys that count no more."""
+    old = Now() - timedelta(days=settings.KEEP_RECORDS_DAYS)
+    over = Q(analysis__status__in=_OVER, analysis__finished_at__lt=old)
+    kinds = (
+        IdempotencyKey.objects.filter(created_at__lt=Now() - KEPT),
+        OutboxMessage.objects.filter(over, sent_at__lt=old),
+        AnalysisEvent.objects.filter(over, at__lt=old),
+        OwedCall.objects.filter(done_at__lt=old),
+    )
+    return sum(
+        kind.model.objects.filter(pk__in=list(kind.values_list("pk", flat=True)[:AT_A_TIME])).delete()[0]
+        for kind in kinds
+    )
