@@ -3,12 +3,14 @@ PYTHON ?= python3
 PORT ?=
 VIDEO ?=
 MODEL ?=
+CONTAINERS ?=
 BASE ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 PINS := constraints.txt pyproject.toml
 # A checkpoint is exported with torch, which the demo's own model does not need.
+HOW := $(if $(CONTAINERS),--containers $(if $(BASE),--base "$(BASE)"))
 FOR_MODEL := $(if $(filter %.pt,$(wildcard $(MODEL))),.venv/.torch,.venv/.local)
 
 .DEFAULT_GOAL := help
@@ -18,10 +20,10 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(FOR_MODEL) ## Analyse a generated video, or VIDEO=clip.mp4 with MODEL=name-or-path, and show what is in it
-	@$(BIN)/python -m demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT))
+	@$(BIN)/python -m demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT)) $(HOW)
 
 up: $(FOR_MODEL) ## Serve everything on http://localhost:8000 (PORT=) until Ctrl-C; MODEL=path adds weights of yours
-	@$(BIN)/python -m local up $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT))
+	@$(BIN)/python -m local up $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port $(PORT)) $(HOW)
 
 down: ## Stop a stack that serves in another terminal
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; else echo "no stack is running"; fi

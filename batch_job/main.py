@@ -63,6 +63,8 @@ def _attempt(environ: Mapping[str, str], database: "Database", claim: "Claim", s
     settings = Settings.from_environ(environ)
     request = settings.identity.request
     manifest = read_manifest(settings.runtime_manifest)
+    if manifest.driver_floor is not None and not has_gpu():  # torch would go on, slowly, on the CPU
+        raise RuntimeMismatch("the machine image is for machines with a GPU, and this container sees none")
     if settings.decoder == "gpu" and not has_gpu():
         raise RuntimeMismatch("DECODER=gpu is asked for on a machine without a GPU")
     order = preference(gpu=has_gpu(), precision=settings.precision)

@@ -19,6 +19,7 @@ from batch_job.model_files import name_of
 from demo.client import Client, RequestRefused, VideoRefused
 from demo.video import make_demo_video
 from local.errors import StackError
+from local.machine import add_container_arguments, containers_of
 from local.models import read_added
 from local.ports import free_port, is_free
 from local.runtime import locked_models
@@ -33,6 +34,7 @@ def main() -> int:
     parser.add_argument("--video", type=Path, help="a clip of your own; without it one is generated")
     parser.add_argument("--model", default=locked_models()[0].name, help="a model's name, or weights of your own")
     parser.add_argument("--port", type=int, help="port of the API; 8000 or any free one")
+    add_container_arguments(parser)
     arguments = parser.parse_args()
     console = Console()
     fault = _fault(arguments.video, arguments.model)
@@ -42,7 +44,7 @@ def main() -> int:
     (FOLDER / "demo.json").unlink(missing_ok=True)
     stop_on_signals()
     try:
-        return _run(console, arguments.video, arguments.model, arguments.port)
+        return _run(console, arguments)
     except (StackError, RequestRefused, VideoRefused, TimeoutError, httpx.HTTPError) as exc:
         _say(console, str(exc), style="red")
         return 1
@@ -51,14 +53,15 @@ def main() -> int:
         return 128 + signal.SIGINT
 
 
-def _run(console: Console, video: Path | None, model: str, port: int | None) -> int:
+def _run(console: Console, arguments: argparse.Namespace) -> int:
     began = time.monotonic()
-    path = video or _generated(console)
+    model, port = arguments.model, arguments.port
+    path = arguments.video or _generated(console)
     own_model = Path(model) if Path(model).exists() else None
     if port is None and not is_free(DEFAULT_PORT):
         port = free_port()
         _say(console, f"· port {DEFAULT_PORT} is in use; serving on {port}", style="dim")
-    settings = StackSettings(port=port or DEFAULT_PORT, own_model=own_model)
+    settings = StackSettings(port=port or DEFAULT_PORT, own_model=own_model, containers=containers_of(arguments))
     with (
         running_stack(settings, say=lambda line: _say(console, f"· {line}", style="dim")) as stack,
         Client(stack.url, stack.api_key) as client,

@@ -10,6 +10,7 @@ from pathlib import Path
 from local.backend import USER
 from local.errors import StackError
 from local.holder import running_holder
+from local.machine import add_container_arguments, containers_of
 from local.postgres import running_postgres
 from local.services import stop_on_signals
 from local.stack import DEFAULT_PORT, FOLDER, STATE, StackSettings, running_stack
@@ -22,6 +23,7 @@ def main() -> int:
     up.add_argument("--port", type=int, default=DEFAULT_PORT)
     up.add_argument("--folder", type=Path, default=FOLDER, help="where everything of the stack is kept")
     up.add_argument("--model", type=Path, help="weights of your own: a .pt file or an OpenVINO export")
+    add_container_arguments(up)
     down = commands.add_parser("down", help="stop a stack that serves in another terminal")
     down.add_argument("--folder", type=Path, default=FOLDER)
     arguments = parser.parse_args()
@@ -29,7 +31,12 @@ def main() -> int:
         return _down(arguments.folder)
     stop_on_signals()
     try:
-        return _up(StackSettings(folder=arguments.folder, port=arguments.port, own_model=arguments.model))
+        containers = containers_of(arguments)
+        return _up(
+            StackSettings(
+                folder=arguments.folder, port=arguments.port, own_model=arguments.model, containers=containers
+            )
+        )
     except StackError as exc:
         print(exc, file=sys.stderr)
         return 1

@@ -15,6 +15,7 @@ from local.runtime import REPOSITORY
 USER = "demo"
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "XDG_RUNTIME_DIR")
+_INHERITED += ("DOCKER_HOST", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")  # where jobs run in containers
 
 
 def backend_environment(

@@ -14,11 +14,12 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contract.manifest import ModelEntry
-from local import aws
+from local import aws, machine
 from local.backend import backend_environment, base_environment, first_user, migrate
 from local.errors import ModelUnusable
 from local.holder import only_one
 from local.leftovers import settle_leftovers
+from local.machine import Containers
 from local.models import add_model, read_added, remember_added
 from local.ports import HOST, free_port, require_free
 from local.postgres import running_postgres
@@ -37,6 +38,7 @@ class StackSettings:
     folder: Path = FOLDER
     port: int = DEFAULT_PORT
     own_model: Path | None = None
+    containers: Containers | None = None  # else jobs are plain processes
     visibility_seconds: int = 60
     max_receives: int = 3
     job_vcpus: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -92,6 +94,8 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
             service.start()
             return service
 
+        if settings.containers is not None:
+            machine.prepare(settings.containers, folder, say)
         say("starting PostgreSQL, S3 and SQS")
         moto = serve("aws", "moto.server", "-H", HOST, "-p", aws_url.rpartition(":")[2], restart=False)
         database_url = cleanup.enter_context(running_postgres(folder / "postgres"))
@@ -114,7 +118,7 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
             *("--port", batch_url.rpartition(":")[2]),
             *("--job-events-queue-url", account.job_events_queue_url),
             *("--log-dir", str(folder / "logs" / "jobs")),
-            *("--images", str(_write_images(folder))),
+            *_how_jobs_run(settings, database_url=database_url, aws_url=aws_url),
             restart=False,
         )
 
@@ -202,8 +206,19 @@ def _write_manifest(settings: StackSettings, say: Callable[[str], None]) -> Mode
     if own is not None:
         # Another file of the same name may have been added before; the one that was asked for now counts.
         entries[own.name] = own
-    write_manifest(_manifest_path(settings), tuple(entries.values()))
+    if settings.containers is None:
+        write_manifest(_manifest_path(settings), tuple(entries.values()))
+    else:
+        machine.offer(settings.folder, tuple(entries.values()))
     return own
+
+
+def _how_jobs_run(settings: StackSettings, *, database_url: str, aws_url: str) -> tuple[str, str]:
+    """Arguments of the Batch stand-in."""
+    if settings.containers is None:
+        return "--images", str(_write_images(settings.folder))
+    host = machine.write_host(settings.containers, settings.folder, database_url=database_url, aws_url=aws_url)
+    return "--containers", str(host)
 
 
 def _write_images(folder: Path) -> Path:
@@ -219,15 +234,13 @@ def _write_images(folder: Path) -> Path:
 
 
 def _job_environment(settings: StackSettings, aws_environment: Mapping[str, str]) -> dict[str, str]:
+    common = {**aws_environment, "MEDIA_BUCKET": aws.BUCKET}
+    if settings.containers is not None:
+        return {**common, **machine.job_environment(), **settings.job_environment}
     scratch = settings.folder / "scratch"
     scratch.mkdir(exist_ok=True)
-    return {
-        **aws_environment,
-        "MEDIA_BUCKET": aws.BUCKET,
-        "RUNTIME_MANIFEST": "/opt/runtime/manifest.json",
-        "SCRATCH_DIR": str(scratch),
-        **settings.job_environment,
-    }
+    here = {"RUNTIME_MANIFEST": "/opt/runtime/manifest.json", "SCRATCH_DIR": str(scratch)}
+    return {**common, **here, **settings.job_environment}
 
 
 def _go_past_proxies() -> None:

@@ -22,6 +22,7 @@ CODE = ("contract", "exports", "batch_job")
 AWS_SERVICES = ("s3", "sts")  # what the job calls; sts where credentials come from a web identity
 DOCKERFILE = REPOSITORY / "docker" / "batch_job.Dockerfile"
 TAG = "framebatch-analysis"
+ENGINES = ("docker", "podman")
 CONTEXT = REPOSITORY / ".local" / "image"
 _EPOCH = 0  # modification time of every file in the image
 
@@ -46,14 +47,21 @@ def lay_out(context: Path) -> None:
     _settle(code)
 
 
-def build(
-    engine: str, tag: str, *, context: Path, base: str | None = None, arguments: tuple[str, ...] = ()
-) -> None:
-    """Raises ImageNotBuilt. `arguments` are the engine's own, before `build`."""
-    if shutil.which(engine) is None:
-        raise ImageNotBuilt(f"{engine} is not installed; it, or the other of podman and docker, builds the image.")
+def engine_at_hand() -> str:
+    """The first of docker and podman that works here. Raises ImageNotBuilt."""
+    for engine in ENGINES:
+        if (
+            shutil.which(engine)
+            and not subprocess.run([engine, "info"], capture_output=True, check=False).returncode
+        ):
+            return engine
+    raise ImageNotBuilt("Neither docker nor podman works here; one of them builds and runs the image.")
+
+
+def build(engine: str, tag: str, *, context: Path, base: str | None = None) -> None:
+    """Raises ImageNotBuilt."""
     given = {"REVISION": revision(), "RUNTIME_ABI": str(RUNTIME_ABI)} | ({"BASE": base} if base else {})
-    command = [engine, *arguments, "build", "--file", str(DOCKERFILE), "--tag", tag]
+    command = [engine, "build", "--file", str(DOCKERFILE), "--tag", tag]
     command += [part for name, value in given.items() for part in ("--build-arg", f"{name}={value}")]
     # Each engine has its own way to keep the hour of the build out of the image.
     command += ["--timestamp", str(_EPOCH)] if engine == "podman" else ["--provenance=false"]
@@ -128,15 +136,14 @@ def _settle(folder: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the image of the analysis job.")
-    parser.add_argument(
-        "--engine", choices=("podman", "docker"), default="docker" if shutil.which("docker") else "podman"
-    )
+    parser.add_argument("--engine", choices=ENGINES, help="the first of them that works here, unless given")
     parser.add_argument("--tag", default=TAG)
     parser.add_argument("--base", help="another base image than the Dockerfile names, such as a mirror of it")
     arguments = parser.parse_args()
     try:
         lay_out(CONTEXT)
-        build(arguments.engine, arguments.tag, context=CONTEXT, base=arguments.base)
+        engine = arguments.engine or engine_at_hand()
+        build(engine, arguments.tag, context=CONTEXT, base=arguments.base)
     except ImageNotBuilt as exc:
         print(exc, file=sys.stderr)
         return 1

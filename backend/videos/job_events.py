@@ -23,6 +23,7 @@ _ORDER = {
     )
 }
 _ENDED = ("SUCCEEDED", "FAILED")
+_NOT_STARTED = ("CannotStartContainerError", "CannotCreateContainerError")  # the ECS agent's words
 _CHILD_FAILED = "Array Child Job failed"  # AWS Batch's words for the parent
 _CONTAINER_ENDED = "Essential container"  # and for a container that nobody ended from outside
 
@@ -216,6 +217,8 @@ def failure_of(event: JobEvent) -> ErrorCode:
         return ErrorCode.INTERRUPTED
     if any(reason.startswith("OutOfMemoryError") for reason in event.details):
         return ErrorCode.OUT_OF_MEMORY
+    if any(reason.startswith(_NOT_STARTED) for reason in event.details):
+        return ErrorCode.RUNTIME_MISMATCH  # as where nothing is mounted at /opt/runtime, and so there is no Python
     if event.reason == _CHILD_FAILED:  # and its own event has not come
         return ErrorCode.JOB_LOST
     return ErrorCode.JOB_LOST if event.ever_started else ErrorCode.JOB_NEVER_STARTED

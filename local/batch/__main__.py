@@ -8,6 +8,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from local.batch.container_runner import ContainerRunner, Host
+from local.batch.containers import Runner
 from local.batch.events import NoEvents, SqsEvents
 from local.batch.registry import Place
 from local.batch.scheduler import STOP_GRACE_SECONDS
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     resolve_secret = SecretsManager()
     service = BatchService(
         settings,
-        runner=SubprocessRunner(read_images(options.images) if options.images else {}),
+        runner=_runner(options),
         events=SqsEvents(options.job_events_queue_url) if options.job_events_queue_url else NoEvents(),
         resolve_secret=resolve_secret,
     )
@@ -55,11 +57,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if failed.is_set() else 0
 
 
+def _runner(options: argparse.Namespace) -> Runner:
+    if options.containers:
+        return ContainerRunner(Host.read(options.containers))
+    return SubprocessRunner(read_images(options.images) if options.images else {})
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local.batch", description="A stand-in for AWS Batch.")
     parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1; 0 chooses a free one")
     parser.add_argument("--log-dir", type=Path, default=Path(".local/logs/jobs"), help="one file per attempt")
-    parser.add_argument("--images", type=Path, help="JSON: image name -> programs, directory, environment, mounts")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--images", type=Path, help="JSON: image name -> programs, directory, environment, mounts")
+    how.add_argument("--containers", type=Path, help="JSON: engine, label, folders, ports, sockets")
     parser.add_argument("--job-events-queue-url", help="SQS queue for job state changes")
     parser.add_argument("--region", default="us-east-1")
     parser.add_argument("--account", default="123456789012")

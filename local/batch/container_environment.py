@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from local.batch.containers import Mount
 from local.batch.jobs import Attempt, Job
 
 SecretResolver = Callable[[str], str]
@@ -35,12 +36,16 @@ def environment_of(
     return {**given, **hidden, **own}
 
 
-def mounts_of(job: Job) -> dict[str, str]:
-    """Path in the container -> path on the host."""
+def mounts_of(job: Job) -> tuple[Mount, ...]:
     hosts = {
         volume["name"]: volume.get("host", {}).get("sourcePath") for volume in job.container.get("volumes", ())
     }
-    pairs = (
-        (mount["containerPath"], hosts[mount["sourceVolume"]]) for mount in job.container.get("mountPoints", ())
+    return tuple(
+        Mount(
+            inside=mount["containerPath"],
+            outside=hosts[mount["sourceVolume"]],
+            read_only=mount.get("readOnly", False),
+        )
+        for mount in job.container.get("mountPoints", ())
+        if hosts[mount["sourceVolume"]] is not None
     )
-    return {inside: outside for inside, outside in pairs if outside is not None}

@@ -1,4 +1,4 @@
-"""The seam between the scheduler and whatever runs a container: a subprocess here, podman or docker later."""
+"""The seam between the scheduler and whatever runs a container: a plain process, or podman or docker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +17,15 @@ class ContainerNotStarted(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Mount:
+    """A folder of the host, `outside`, at a path in the container, `inside`."""
+
+    inside: str
+    outside: str
+    read_only: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Container:
     """One attempt, ready to run. `environment` lacks only what the image itself brings."""
 
@@ -25,7 +34,7 @@ class Container:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     resources: Resources
-    mounts: Mapping[str, str]  # path in the container -> path on the host
+    mounts: tuple[Mount, ...]
     log_path: Path
     user: str | None = None
     read_only_root: bool = False

@@ -141,6 +141,17 @@ def test_event_that_is_none_of_ours_is_none(body: str):
             id="out of memory",
         ),
         pytest.param(
+            {
+                "attempts": [
+                    attempt(
+                        exit_code=127, reason="CannotStartContainerError: ... executable file not found in $PATH"
+                    )
+                ]
+            },
+            ErrorCode.RUNTIME_MISMATCH,
+            id="nothing mounted where Python should be",
+        ),
+        pytest.param(
             {"attempts": [attempt(exit_code=EXIT_KILLED)]}, ErrorCode.JOB_LOST, id="killed without a reason"
         ),
         pytest.param({"attempts": [attempt(exit_code=1)]}, ErrorCode.JOB_LOST, id="crashed"),

@@ -18,8 +18,10 @@ from typing import Any
 import boto3
 import pytest
 
+from local.interpreter import copy_interpreter
+from local.runtime import write_manifest
+from tests.batch_job.job import Bench
 from tests.images.bake import Builder, running_builder, served, sha256_of, stage, wrapper
-from tests.images.interpreter import copy_interpreter
 from tests.images.podman import Podman, debian
 from tools import batch_image
 
@@ -41,6 +43,11 @@ class Machine:
     def python(self) -> Path:
         return self.runtime / "bin" / "python"
 
+    @property
+    def folders(self) -> dict[str, Path]:
+        """By the path in the container."""
+        return {"/opt/runtime": self.runtime, "/opt/models": self.models}
+
 
 @pytest.fixture(scope="session")
 def podman() -> Iterator[Podman]:
@@ -53,9 +60,12 @@ def podman() -> Iterator[Podman]:
     with tempfile.TemporaryDirectory(prefix="podman-") as folder:  # podman refuses a path as long as pytest's
         podman = Podman(folder=Path(folder))
         podman.prepare()
+        os.environ.update(podman.environment)  # also for what calls podman itself
         yield podman
         podman.call("rm", "--all", "--force", check=False)
         podman.call("rmi", "--all", "--force", check=False)
+        for name in podman.environment:
+            del os.environ[name]
 
 
 @pytest.fixture(scope="session")
@@ -81,10 +91,7 @@ def image(podman: Podman, base: str, context: Path) -> str:
 
 
 def build(podman: Podman, tag: str, context: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in podman.environment.items():
-            patch.setenv(name, value)
-        batch_image.build("podman", tag, context=context, base=BASE, arguments=podman.storage)
+    batch_image.build("podman", tag, context=context, base=BASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,3 +154,13 @@ def _require_old_packer() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+@pytest.fixture
+def bench(database_url: str, media_bucket: str, s3_client: Any, tmp_path: Path) -> Bench:
+    """Its manifest is for plain processes; a container has that of its machine."""
+    manifest = tmp_path / "local" / "manifest.json"
+    write_manifest(manifest, ())
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return Bench(database_url=database_url, bucket=media_bucket, s3=s3_client, manifest=manifest, scratch=scratch)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local.batch.container_runner import LABEL
+
 _SETTINGS = """
 [containers]
 default_ulimits = ["nofile=20000:20000", "nproc=30000:30000"]
@@ -15,6 +17,12 @@ base_hosts_file = "{folder}/hosts"
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
+"""
+_STORAGE = """
+[storage]
+driver = "vfs"
+graphroot = "{folder}/storage"
+runroot = "{folder}/run"
 """
 
 
@@ -25,21 +33,16 @@ class Podman:
     def prepare(self) -> None:
         (self.folder / "hosts").write_text("127.0.0.1 localhost\n")
         (self.folder / "containers.conf").write_text(_SETTINGS.format(folder=self.folder))
+        (self.folder / "storage.conf").write_text(_STORAGE.format(folder=self.folder))
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"CONTAINERS_CONF": str(self.folder / "containers.conf")}
-
-    @property
-    def storage(self) -> tuple[str, ...]:
-        return (
-            *("--root", str(self.folder / "storage"), "--runroot", str(self.folder / "run")),
-            *("--storage-driver", "vfs"),
-        )
+        names = {"CONTAINERS_CONF": "containers.conf", "CONTAINERS_STORAGE_CONF": "storage.conf"}
+        return {variable: str(self.folder / name) for variable, name in names.items()}
 
     def call(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            ["podman", *self.storage, *arguments],
+            ["podman", *arguments],
             env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"} | self.environment,
             capture_output=True,
             text=True,
@@ -65,3 +68,8 @@ def debian(archive: Path, *arguments: str) -> None:
     environment = os.environ | ({"TMPDIR": str(memory)} if memory.is_dir() else {})
     command = ["mmdebstrap", "--dpkgopt=force-unsafe-io", *arguments, "bookworm", archive]
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=250)
+
+
+def jobs_of(podman: Podman) -> str:
+    """Ids of the containers that the Batch stand-in has started."""
+    return podman.call("ps", "--all", "--quiet", "--filter", f"label={LABEL}").stdout

@@ -282,7 +282,7 @@ container = Container(
     command=("python", "-c", code),
     environment={},
     resources=Resources(),
-    mounts={},
+    mounts=(),
     log_path=Path(log_path),
 )
 runner.start(container).wait()

@@ -1,4 +1,4 @@
-"""Plays the relocatable Python that a machine image is furnished with: a copy of the one that runs the tests."""
+"""Plays the relocatable Python that a machine image is furnished with: a copy of the one that runs this."""
 
 import shutil
 import subprocess
