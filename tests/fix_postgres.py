@@ -86,7 +86,7 @@ def postgres(django_db_blocker: Any) -> PostgresServer:
         if not state.exists():
             server = _start(folder)
             server.create(TEMPLATE)
-            with django_db_blocker.unblock(), _django_connected_to(server.url(TEMPLATE)):
+            with django_db_blocker.unblock(), django_connected_to(server.url(TEMPLATE)):
                 call_command("migrate", verbosity=0)
             state.write_text(json.dumps({"port": server.port}))
     return PostgresServer(**json.loads(state.read_text()))
@@ -95,7 +95,7 @@ def postgres(django_db_blocker: Any) -> PostgresServer:
 @pytest.fixture(scope="session")
 def django_db_setup(postgres: PostgresServer, django_db_blocker: Any) -> Iterator[None]:
     """Replaces pytest-django's: its `db` fixtures work on a clone of the template, one per worker."""
-    with _fresh_database(postgres) as url, _django_connected_to(url):
+    with _fresh_database(postgres) as url, django_connected_to(url):
         yield
 
 
@@ -122,12 +122,14 @@ def _fresh_database(server: PostgresServer) -> Iterator[str]:
 
 
 @contextmanager
-def _django_connected_to(url: str) -> Iterator[None]:
+def django_connected_to(url: str) -> Iterator[None]:
     from backend.config.environment import database_from_url
 
     connection = connections["default"]
     before = dict(connection.settings_dict)
     address = database_from_url(url)
+    connection.close()
+    connection.close_pool()  # its connections lead to the database of before
     connection.settings_dict.update({name: address[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")})
     try:
         yield

@@ -31,7 +31,7 @@ from backend.accounts.permissions import endpoint_of
 from backend.accounts.scopes import Scope
 from backend.config import problem_codes
 from backend.config.openapi_problems import problem_response
-from backend.config.serializers import StrictQuery
+from backend.config.serializers import StrictQuery, StrictSerializer
 from backend.videos.errors import RequestRefused
 
 JSON = "application/json"
@@ -139,6 +139,11 @@ class AutoSchema(SpectacularAutoSchema):
     def get_serializer_name(self, serializer: serializers.Serializer, direction: str) -> str:
         """`VideoList.Input` is VideoListInput: many views have an Input."""
         return type(serializer).__qualname__.replace(".", "")
+
+    def _map_basic_serializer(self, serializer: serializers.Serializer, direction: str) -> Any:
+        schema = super()._map_basic_serializer(serializer, direction)
+        # An answer may get new fields, which clients have to ignore; a request is refused for one nobody knows.
+        return {**schema, "additionalProperties": False} if isinstance(serializer, StrictSerializer) else schema
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         return False  # pages say themselves what they hold

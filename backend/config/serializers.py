@@ -4,9 +4,23 @@ from typing import Any, Self
 from rest_framework import serializers
 from rest_framework.request import Request
 
+# REST framework would take a number for a string, "5" for 5 and "yes" for true.
+_JSON_TYPES: tuple[tuple[tuple[type[serializers.Field], ...], tuple[type, ...], str], ...] = (
+    ((serializers.BooleanField,), (bool,), "It must be true or false."),
+    ((serializers.IntegerField, serializers.FloatField), (int, float), "It must be a number."),
+    (
+        (serializers.CharField, serializers.UUIDField, serializers.DateTimeField),
+        (str,),
+        "It must be a string.",
+    ),
+)
+
 
 class StrictSerializer(serializers.Serializer):
-    """Refuses fields it does not know, by name: a misspelt field must not be silently ignored."""
+    """Refuses fields it does not know, by name, and values of another JSON type than the field's.
+
+    A misspelt field must not be silently ignored, and what the API takes is what its description says.
+    """
 
     unknown_sentence = "There is no such field."
 
@@ -34,7 +48,13 @@ class StrictSerializer(serializers.Serializer):
         raise serializers.ValidationError(faults)
 
     def faults_of(self, data: dict[str, Any]) -> dict[str, list[str]]:
-        """What is wrong with the names, whatever their values."""
+        """What is wrong with names and types; the fields themselves judge the values."""
+        typed = {
+            name: _type_fault(self.fields[name], value) for name, value in data.items() if name in self.fields
+        }
+        return {**self.unknown(data), **{name: [fault] for name, fault in typed.items() if fault}}
+
+    def unknown(self, data: dict[str, Any]) -> dict[str, list[str]]:
         return {name: [self.unknown_sentence] for name in data if name not in self.fields}
 
 
@@ -55,12 +75,33 @@ class StrictQuery(StrictSerializer):
 
     def faults_of(self, data: Any) -> dict[str, list[str]]:
         lists = (serializers.ListField, serializers.MultipleChoiceField)
+        # REST framework would take these for absent ones, and a filter without a value would find everything.
+        empty = {
+            name: ["It must not be empty."]
+            for name, value in data.items()
+            if not value and not isinstance(self.fields.get(name), lists)
+        }
         repeated = {
             name: ["It may be given only once."]
             for name in data
             if len(data.getlist(name)) > 1 and not isinstance(self.fields.get(name), lists)
         }
-        return {**repeated, **super().faults_of(data)}
+        return {**empty, **repeated, **self.unknown(data)}
+
+
+def _type_fault(field: serializers.Field, value: Any) -> str | None:
+    if value is None:
+        return None
+    types, sentence = next(
+        ((types, sentence) for fields, types, sentence in _JSON_TYPES if isinstance(field, fields)),
+        ((object,), ""),
+    )
+    # Python holds true for a number.
+    fits = isinstance(value, types) and not (isinstance(value, bool) and types == (int, float))
+    return None if fits else sentence
+
+
+_SMALLEST_REAL = 1.2e-38
 
 
 class FiniteField(serializers.FloatField):
@@ -72,4 +113,5 @@ class FiniteField(serializers.FloatField):
         value = super().to_internal_value(data)
         if not math.isfinite(value):
             self.fail("finite")
-        return float(value)
+        # PostgreSQL fails to compare a real with a number that is too near to zero for one.
+        return float(value) if abs(value) > _SMALLEST_REAL else 0.0

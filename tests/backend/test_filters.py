@@ -83,6 +83,7 @@ def analysis(owner: User) -> Analysis:
         pytest.param("track=2", [3, 5], id="one track"),
         pytest.param("min_confidence=0.7", [0, 1, 2, 3], id="confidence, as it is shown"),
         pytest.param("max_confidence=0.7", [1, 3, 4, 5], id="at most a confidence"),
+        pytest.param("max_area=5e-235", [], id="an area too small for a real"),
         pytest.param("min_area=110&max_area=5000", [1, 2, 3], id="area"),
         pytest.param("class=circle&from_us=1&min_area=1000", [5], id="all of them hold"),
     ],

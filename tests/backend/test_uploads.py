@@ -204,6 +204,7 @@ def test_finished_upload_can_be_neither_aborted_nor_signed(api: APIClient, owner
         pytest.param({"checksum": "AAAAAA=="}, "checksum", id="checksum without algorithm"),
         pytest.param({"checksum_algorithm": "SHA256", "checksum": "AAAAAA=="}, "checksum", id="too short"),
         pytest.param({"checksum_algorithm": "CRC32", "checksum": "%&!"}, "checksum", id="not base64"),
+        pytest.param({"checksum_algorithm": "CRC32", "checksum": "ü"}, "checksum", id="not even ASCII"),
         pytest.param(
             {"multipart": True, "checksum_algorithm": "CRC32", "checksum": "AAAAAA=="}, "checksum", id="of parts"
         ),

@@ -1,0 +1,30 @@
+"""What a user can own, one of everything: for tests that ask every endpoint of the API for it."""
+
+from typing import Any
+
+from backend.accounts.models import User
+from backend.accounts.services import create_api_key
+from tests.backend.making import make_finished, make_second, make_track, make_video
+
+
+class Estate:
+    """`ids` holds a value for each parameter that stands in a path of the API.
+
+    `fields` holds values for what bodies and query parameters name.
+    Where a new endpoint has another one, the object that it names is made here.
+    """
+
+    def __init__(self, user: User, **columns: Any) -> None:
+        self.video = make_video(user)
+        self.analysis = make_finished(user, [1, 2], video=self.video, **columns)
+        make_track(self.analysis, 1)
+        make_second(self.analysis, 0)
+        self.analysis.events.create(status="queued", source="backend")
+        self.key = create_api_key(user=user, name="nightly").row
+        self.ids: dict[str, Any] = {
+            "video_id": self.video.pk,
+            "analysis_id": self.analysis.pk,
+            "api_key_id": self.key.pk,
+            "export_format": "csv",
+        }
+        self.fields = {"video": str(self.video.pk), "model": "shapes"}
