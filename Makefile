@@ -54,10 +54,17 @@ image: .venv/.python ## Build the image of the analysis job with docker or podma
 lambda-zip: ## Build the Lambda's deployment package, the same bytes from the same sources
 	@$(PYTHON) tools/lambda_zip.py
 
-bench: bench-first-run bench-analyser ## Measure everything against the bars of the design
+bench: bench-first-run bench-analyser bench-api bench-lambda ## Measure everything against the bars of the design
 
 bench-first-run: ## Measure clone -> result in an empty folder with an empty HOME
 	@$(PYTHON) bench/first_run.py
+
+.PHONY: bench-api bench-lambda
+bench-api: .venv/.test ## Measure the API of a whole local stack: requests, polls, and what they cost beside a bare view
+	@$(BIN)/python -m bench.api
+
+bench-lambda: .venv/.test ## Measure the Lambda: cold import, package, what ten records cost beyond their calls
+	@$(BIN)/python -m bench.submitter
 
 bench-analyser: .venv/.test ## Measure speed, storing, memory and kills of the analyser (needs FRAMEBATCH_VIDEOS, FRAMEBATCH_MODELS)
 	@$(BIN)/python -m bench.analyser

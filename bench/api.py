@@ -1,0 +1,202 @@
+"""The API against its bars: `python -m bench.api`, or `make bench-api`; writes bench/out/api.json.
+
+Against a whole local stack: web server, worker, the Lambda's poller, and the stand-ins for SQS and AWS Batch, all
+on this machine. One job that sleeps holds all of Batch's processors, so that no analysis takes those on which the
+API is measured; on AWS jobs run on machines of their own.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+import uvloop
+
+from bench.lab import OUT, Row, say
+from bench.load import Answers, around, closed_loop, open_loop, request
+from demo.client import Client
+from demo.video import make_demo_video
+from local import aws
+from local.ports import HOST, free_port
+from local.services import Service
+from local.stack import Stack, StackSettings, running_stack
+
+USERS = 100
+POSTS_PER_SECOND, POLLS_PER_SECOND = 50.0, 200.0
+CLIENTS = 16  # that ask as fast as they can
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class User:
+    key: str
+    video: str
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each measure")
+    seconds = parser.parse_args().seconds
+    folder = OUT / "api-stack"
+    shutil.rmtree(folder, ignore_errors=True)
+    port = free_port()
+    with running_stack(StackSettings(folder=folder, port=port), say=say) as stack:
+        users = _users(stack, folder)
+        _hold_machines(stack)
+        rows = list(_measured(stack, users, port, seconds))
+    (OUT / "api.json").write_text(json.dumps([row.to_dict() for row in rows], indent=2) + "\n", encoding="utf-8")
+    for row in rows:
+        verdict = "" if row.bar is None else f"   bar {row.bar:g}   {'ok' if row.ok else 'MISSED'}"
+        print(f"{row.name:<62}{row.value:>12,} {row.unit}{verdict}")
+    return 0 if all(row.ok for row in rows) else 1
+
+
+def _measured(stack: Stack, users: list[User], port: int, seconds: float) -> Iterator[Row]:
+    analyses = [_post_one(stack, user) for user in users]
+    polls = [
+        request("GET", f"/api/analyses/{analysis}", key=user.key)
+        for analysis, user in zip(analyses, users, strict=True)
+    ]
+    posts = [
+        request("POST", "/api/analyses", key=user.key, body=json.dumps({"video": user.video}).encode())
+        for user in users
+    ]
+    uvloop.run(_both(port, polls, posts, 3.0))  # the first requests find nothing ready
+    say(f"{USERS} users poll {POLLS_PER_SECOND:g} times and ask {POSTS_PER_SECOND:g} times in a second")
+    polled, posted = uvloop.run(_both(port, polls, posts, seconds))
+    yield from _rows("POST an analysis at 50/s", posted, 202, most_ms=100)
+    yield from _rows("status at 200/s", polled, 200, most_ms=50)
+    yield Row(name="load average of the machine", value=round(os.getloadavg()[0], 1), unit="")
+    say("and as fast as they can")
+    document = httpx.get(
+        f"{stack.url}/api/analyses/{analyses[0]}", headers={"Authorization": f"Api-Key {users[0].key}"}
+    ).text
+    with _bare_server(stack, document) as bare_port:
+        ours: list[float] = []
+        bare: list[float] = []
+        nothing = request("GET", "/bare")
+        for _ in range(3):  # in turns, so that what else the machine does meets both
+            ours.append(uvloop.run(closed_loop(port, lambda n: polls[n], seconds=seconds / 6, users=CLIENTS)))
+            bare.append(uvloop.run(closed_loop(bare_port, lambda _: nothing, seconds=seconds / 6, users=CLIENTS)))
+    best, bare_best = sorted(ours)[1], sorted(bare)[1]
+    yield Row(name="status, as fast as it goes", value=round(best, 1), unit="/s")
+    yield Row(name="a bare view on the same server", value=round(bare_best, 1), unit="/s")
+    yield Row(name="status ÷ bare view", value=round(best / bare_best, 3), unit="×", at_least=0.5)
+
+
+async def _both(port: int, polls: list[bytes], posts: list[bytes], seconds: float) -> tuple[Answers, Answers]:
+    polled, posted = await asyncio.gather(
+        open_loop(port, around(polls), rate=POLLS_PER_SECOND, seconds=seconds, users=USERS),
+        open_loop(port, around(posts), rate=POSTS_PER_SECOND, seconds=seconds, users=USERS),
+    )
+    return polled, posted
+
+
+def _rows(name: str, answers: Answers, wanted: int, *, most_ms: float) -> Iterator[Row]:
+    others = sum(count for status, count in answers.statuses.items() if status != wanted)
+    yield Row(name=f"{name}, p50", value=round(1000 * answers.quantile(0.5), 1), unit="ms")
+    yield Row(name=f"{name}, p99", value=round(1000 * answers.quantile(0.99), 1), unit="ms", at_most=most_ms)
+    yield Row(name=f"{name}, answers other than {wanted}", value=others, unit="", at_most=0)
+
+
+def _users(stack: Stack, folder: Path) -> list[User]:
+    """Of the plan with the highest limits, each with a video: copies of the row of one that was uploaded."""
+    clip = make_demo_video(folder / "clip.mp4", seconds=10, seed=90_004).path
+    with Client(stack.url, stack.api_key) as client:
+        uploaded = client.upload(clip)
+    made = []
+    with psycopg.connect(stack.database_url) as connection:
+        columns = [
+            name
+            for (name,) in connection.execute(
+                "SELECT column_name FROM information_schema.columns WHERE table_name = 'videos_video'"
+                " AND column_name NOT IN ('id', 'owner_id')"
+            )
+        ]
+        listed = ", ".join(columns)
+        for number in range(USERS):
+            row = connection.execute(
+                "INSERT INTO accounts_user (username, password, is_superuser, is_staff, is_active, first_name,"
+                " last_name, email, date_joined, plan)"
+                " VALUES (%s, '', false, false, true, '', '', '', now(), 'enterprise') RETURNING id",
+                [f"bench-{number}"],
+            ).fetchone()
+            assert row is not None
+            prefix, video = secrets.token_hex(6), str(uuid4())
+            key = f"fb_{prefix}_{secrets.token_urlsafe(32)}"
+            connection.execute(
+                "INSERT INTO accounts_apikey (user_id, name, prefix, digest, scopes)"
+                " SELECT %s, 'bench', %s, %s, scopes FROM accounts_apikey LIMIT 1",
+                [row[0], prefix, hashlib.sha256(key.encode()).hexdigest()],
+            )
+            copy = f"INSERT INTO videos_video (id, owner_id, {listed}) SELECT %s, %s, {listed} FROM videos_video"
+            connection.execute(f"{copy} WHERE id = %s".encode(), [video, row[0], uploaded])
+            made.append(User(key=key, video=video))
+    return made
+
+
+def _post_one(stack: Stack, user: User) -> str:
+    headers = {"Authorization": f"Api-Key {user.key}"}
+    answer = httpx.post(f"{stack.url}/api/analyses", json={"video": user.video}, headers=headers)
+    answer.raise_for_status()
+    found: str = answer.json()["id"]
+    return found
+
+
+def _hold_machines(stack: Stack) -> None:
+    session = aws.session_for(stack.aws_environment)
+    batch: Any = session.client("batch", endpoint_url=stack.aws_environment["AWS_ENDPOINT_URL_BATCH"])
+    (definition,) = batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"]
+    batch.submit_job(
+        jobName="holds-the-machines",
+        jobQueue=aws.ENTERPRISE_QUEUE,
+        jobDefinition=definition["jobDefinitionArn"],
+        shareIdentifier="enterprise",
+        containerOverrides={"command": ["python", "-c", "import time; time.sleep(3600)"]},
+    )
+
+
+@contextmanager
+def _bare_server(stack: Stack, document: str) -> Iterator[int]:
+    port = free_port()
+    web = stack.services["web"]
+    argv = list(web.argv)
+    argv[argv.index("--port") + 1] = str(port)
+    service = Service(
+        name="bare",
+        argv=argv,
+        environment={
+            **web.environment,
+            "DJANGO_SETTINGS_MODULE": "bench.bare_settings",
+            "BARE_DOCUMENT": document,
+        },
+        log_folder=web.log_folder,
+    )
+    service.start()
+    try:
+        service.wait_until(lambda: _answers(f"http://{HOST}:{port}/bare"))
+        yield port
+    finally:
+        service.stop()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
