@@ -1,5 +1,6 @@
 """The media bucket. Videos never pass through the backend: browsers and jobs use presigned URLs and S3 itself."""
 
+from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,13 @@ PARTS_LISTED = 1000  # by one call; S3 gives no more
 # Completing puts the parts together, which may take minutes: https://docs.aws.amazon.com/AmazonS3/latest/API/
 # API_CompleteMultipartUpload.html
 _COMPLETING_SECONDS = 60
+
+
+def is_checksum(value: str, algorithm: str) -> bool:
+    try:
+        return len(b64decode(value, validate=True)) == CHECKSUM_BYTES[algorithm]
+    except ValueError:  # also of letters that are not ASCII
+        return False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from backend.accounts.models import User
 from backend.gateways.errors import PartsRefused, StorageUnavailable, UploadGone
-from backend.gateways.s3 import Checksum, PresignedUpload, StoredPart
+from backend.gateways.s3 import Checksum, PresignedUpload, StoredPart, is_checksum
 from backend.plans.limits import require_size
 from backend.videos.errors import (
     IdempotencyKeyReused,
@@ -115,10 +115,11 @@ def sign_parts(*, owner: User, video_id: uuid.UUID, checksums: Mapping[int, str]
     beyond = [number for number in checksums if not 1 <= number <= count]
     if beyond:
         raise RequestInvalid({"parts": [f"This file has the parts 1 to {count}."]})
-    stated = [value for value in checksums.values() if value]
-    if len(stated) != (len(checksums) if video.checksum_algorithm else 0):
-        asked = f"Each part needs its {video.checksum_algorithm}." if video.checksum_algorithm else "No checksum."
-        raise RequestInvalid({"parts": [asked]})
+    algorithm = video.checksum_algorithm
+    if algorithm and not all(is_checksum(value, algorithm) for value in checksums.values()):
+        raise RequestInvalid({"parts": [f"Each needs its {algorithm}, as the upload was started."]})
+    if not algorithm and any(checksums.values()):
+        raise RequestInvalid({"parts": ["The upload was started without part checksums."]})
     _touch(video)
     bucket = media_bucket()
     return {
@@ -153,8 +154,8 @@ def finish_upload(*, owner: User, video_id: uuid.UUID, checksum: str = "") -> Vi
     PartsIncomplete, UploadChecksumMismatch, UploadAborted, RequestInvalid, StorageUnavailable.
     """
     video = _video(owner, video_id)
-    if checksum and not (video.upload_id and video.checksum_algorithm):
-        raise RequestInvalid({"checksum": ["The upload was started without part checksums."]})
+    if checksum:
+        _require_part_checksums(video, checksum)
     if video.status == VideoStatus.ABORTED:
         raise UploadAborted
     if video.status != VideoStatus.UPLOADING:
@@ -201,6 +202,14 @@ def abort_upload(*, owner: User, video_id: uuid.UUID) -> Video:
     if video.status != VideoStatus.ABORTED:
         raise UploadOver(video.status)
     return video
+
+
+def _require_part_checksums(video: Video, checksum: str) -> None:
+    """Raises RequestInvalid: a slip of the client must not cost it the upload."""
+    if not (video.upload_id and video.checksum_algorithm):
+        raise RequestInvalid({"checksum": ["The upload was started without part checksums."]})
+    if not is_checksum(checksum, video.checksum_algorithm):
+        raise RequestInvalid({"checksum": [f"It is no {video.checksum_algorithm}."]})
 
 
 def _give_up(video: Video) -> None:

@@ -1,6 +1,5 @@
 """Videos over HTTP: how a file gets into S3, and what was found in it."""
 
-import base64
 import re
 import uuid
 from typing import Any
@@ -15,7 +14,7 @@ from rest_framework.views import APIView
 from backend.accounts.scopes import Scope
 from backend.config.openapi import Answer, documented, page_of
 from backend.config.serializers import StrictSerializer
-from backend.gateways.s3 import CHECKSUM_BYTES, PARTS_LISTED, PresignedUpload, StoredPart
+from backend.gateways.s3 import CHECKSUM_BYTES, PARTS_LISTED, PresignedUpload, StoredPart, is_checksum
 from backend.plans.errors import FileTooLarge
 from backend.videos import errors, examples, schemas, selectors, uploads
 from backend.videos.apis import IDEMPOTENCY_KEY
@@ -41,11 +40,7 @@ class ChecksumField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         text: str = super().to_internal_value(data)
-        try:
-            known = len(base64.b64decode(text, validate=True)) in CHECKSUM_BYTES.values()
-        except ValueError:  # also of letters that are not ASCII
-            known = False
-        if not known:
+        if not any(is_checksum(text, algorithm) for algorithm in CHECKSUM_BYTES):
             raise serializers.ValidationError("It must be a SHA256 or CRC32 in base64.")
         return text
 
@@ -83,7 +78,7 @@ class VideoList(APIView):
                 raise serializers.ValidationError({"multipart": "A file of more than 5 GiB is sent in parts."})
             if bool(checksum) != bool(algorithm):
                 raise serializers.ValidationError({"checksum": "It and its algorithm are stated together."})
-            if checksum and not _fits(checksum, algorithm):
+            if checksum and not is_checksum(checksum, algorithm):
                 raise serializers.ValidationError({"checksum": f"It is no {algorithm}."})
             return given
 
@@ -307,7 +302,3 @@ def _part(part: StoredPart) -> dict[str, Any]:
         "etag": part.etag,
         "checksum": next(iter(part.checksums.values()), None),
     }
-
-
-def _fits(checksum: str, algorithm: str) -> bool:
-    return len(base64.b64decode(checksum)) == CHECKSUM_BYTES[algorithm]
