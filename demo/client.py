@@ -15,6 +15,7 @@ from contract.statuses import TERMINAL
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
+_SIGNED_AT_ONCE = 20  # URLs are good for an hour
 _IN_PARTS_FROM_BYTES = 64 * 1024**2  # what is smaller is held in memory
 
 
@@ -80,14 +81,15 @@ class Client:
     def _in_parts(self, whole: dict[str, Any], file: BinaryIO) -> tuple[dict[str, Any], dict[str, Any]]:
         """Also the checksum of the parts' checksums."""
         started = self._call("POST", "/api/videos", whole | {"checksum_algorithm": "SHA256", "multipart": True})
-        digests = b""
-        for number in range(1, started["parts"]["count"] + 1):
-            content = file.read(started["parts"]["size_bytes"])
-            digest = hashlib.sha256(content)
-            digests += digest.digest()
-            part = {"number": number, "checksum": _base64(digest)}
-            _put(self._call("POST", started["links"]["sign"], {"parts": [part]})["parts"][0], content)
-        return started, {"checksum": _base64(hashlib.sha256(digests))}
+        size, count = started["parts"]["size_bytes"], started["parts"]["count"]
+        digests = [hashlib.sha256(file.read(size)) for _ in range(count)]
+        asked = [{"number": n, "checksum": _base64(digest)} for n, digest in enumerate(digests, 1)]
+        for first in range(0, count, _SIGNED_AT_ONCE):
+            parts = asked[first : first + _SIGNED_AT_ONCE]
+            for part in self._call("POST", started["links"]["sign"], {"parts": parts})["parts"]:
+                file.seek((part["number"] - 1) * size)
+                _put(part, file.read(size))
+        return started, {"checksum": _base64(hashlib.sha256(b"".join(digest.digest() for digest in digests)))}
 
     def request_analysis(self, video_id: str, model: str, options: dict[str, Any] | None = None) -> str:
         """Gives the analysis' id."""

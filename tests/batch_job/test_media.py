@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from batch_job.arriving import ArrivingFile
-from batch_job.errors import Interrupted, StorageUnavailable, VideoMissing
+from batch_job.errors import Interrupted, StorageUnavailable, VideoChanged, VideoMissing
 from batch_job.media import MediaBucket
 from batch_job.pipeline import Stopwatch
 from contract.keys import annotated_video_key, thumbnail_key
@@ -50,6 +50,22 @@ def test_the_file_is_the_object(
     put(s3_client, media_bucket, content[:size])
     assert fetch(bucket, tmp_path) == content[:size]
     assert (tmp_path / "video").read_bytes() == content[:size]
+
+
+def test_only_the_object_that_was_checked_will_do(
+    bucket: MediaBucket, s3_client: Any, media_bucket: str, tmp_path: Path
+) -> None:
+    """Its upload URL is good for a while after the check."""
+    put(s3_client, media_bucket, b"checked")
+    etag = s3_client.head_object(Bucket=media_bucket, Key="uploads/1/x")["ETag"]
+    with bucket.arriving("uploads/1/x", tmp_path / "video", watch=Stopwatch(), etag=etag):
+        pass
+    put(s3_client, media_bucket, b"another")
+    with (
+        pytest.raises(VideoChanged),
+        bucket.arriving("uploads/1/x", tmp_path / "video", watch=Stopwatch(), etag=etag),
+    ):
+        pass
 
 
 def test_a_missing_object_is_told_from_a_missing_storage(bucket: MediaBucket, tmp_path: Path) -> None:
