@@ -1,6 +1,6 @@
 """What the two example environments of Terraform cost in a month, whatever runs, and what each video adds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contract.prices import Prices
 from costs.designs import Habits, split
@@ -10,22 +10,31 @@ GIB = 2**30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """Containers on Fargate that always run."""
+
+    tasks: int
+    vcpus: float
+    gb: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Environment:
-    """How much of each service an environment keeps, day and night."""
+    """What an environment keeps day and night. A test holds this against what Terraform declares."""
 
     name: str
     database: str  # the service in the price file
     database_zones: int
     database_gib: float
-    api_tasks: int
-    worker_tasks: int
-    task_vcpus: float
-    task_gb: float
+    api: Service
+    worker: Service
     public_addresses: int
+    nat_gateways: int
     interface_endpoints: int  # each counted once for every zone
     secrets: int
-    alarms: int
+    alarm_metrics: int
     dashboards: int
+    idle_minutes: float | None  # None leaves it to AWS Batch, and here to the machine's default
 
 
 ENVIRONMENTS = (
@@ -34,30 +43,30 @@ ENVIRONMENTS = (
         database="rds_db_t4g_micro_hour",
         database_zones=1,
         database_gib=20,
-        api_tasks=1,
-        worker_tasks=1,
-        task_vcpus=0.25,
-        task_gb=0.5,
+        api=Service(tasks=1, vcpus=0.25, gb=0.5),
+        worker=Service(tasks=1, vcpus=0.25, gb=0.5),
         public_addresses=4,
+        nat_gateways=0,
         interface_endpoints=0,
         secrets=2,
-        alarms=12,
+        alarm_metrics=14,
         dashboards=1,
+        idle_minutes=None,
     ),
     Environment(
         name="production",
         database="rds_db_m7g_large_hour",
         database_zones=2,
         database_gib=100,
-        api_tasks=2,
-        worker_tasks=2,
-        task_vcpus=0.5,
-        task_gb=1,
-        public_addresses=2,
+        api=Service(tasks=2, vcpus=0.5, gb=1),
+        worker=Service(tasks=2, vcpus=0.5, gb=1),
+        public_addresses=3,
+        nat_gateways=1,
         interface_endpoints=18,
         secrets=2,
-        alarms=16,
+        alarm_metrics=14,
         dashboards=1,
+        idle_minutes=20,
     ),
 )
 
@@ -88,21 +97,22 @@ def bill(
 
 
 def _fixed(prices: Prices, environment: Environment) -> tuple[Line, ...]:
-    tasks = environment.api_tasks + environment.worker_tasks
-    task = environment.task_vcpus * prices.of("fargate_vcpu_hour") + environment.task_gb * prices.of(
-        "fargate_gb_hour"
+    fargate = sum(
+        service.tasks
+        * (service.vcpus * prices.of("fargate_vcpu_hour") + service.gb * prices.of("fargate_gb_hour"))
+        for service in (environment.api, environment.worker)
     )
     database = HOURS * prices.of(environment.database) + environment.database_gib * prices.of("rds_gp3_gib_month")
-    watching = environment.alarms * prices.of("alarm_month") + environment.dashboards * prices.of(
-        "dashboard_month"
-    )
+    watching = environment.alarm_metrics * prices.of("alarm_month")
+    watching += environment.dashboards * prices.of("dashboard_month")
     polling = QUEUES * HOURS * 3600 / POLL_SECONDS * prices.of("sqs_request")
     logs = LOG_GB_FIXED * (prices.of("logs_gb") + prices.of("logs_gb_month"))
     amounts = {
         "database": environment.database_zones * database,
-        "API and worker (Fargate)": tasks * HOURS * task,
+        "API and worker (Fargate)": HOURS * fargate,
         "load balancer": HOURS * (prices.of("alb_hour") + prices.of("alb_lcu_hour")),
         "public addresses": environment.public_addresses * HOURS * prices.of("public_ipv4_hour"),
+        "NAT gateways": environment.nat_gateways * HOURS * prices.of("nat_gateway_hour"),
         "endpoints": environment.interface_endpoints * HOURS * prices.of("endpoint_hour"),
         "alarms, dashboard, logs": watching + logs,
         "secrets, images, asking queues": environment.secrets * prices.of("secret_month")
@@ -115,6 +125,8 @@ def _fixed(prices: Prices, environment: Environment) -> tuple[Line, ...]:
 def _by_video(
     prices: Prices, environment: Environment, work: Workload, machine: Machine, habits: Habits, purchase: Purchase
 ) -> tuple[Line, ...]:
+    if environment.idle_minutes is not None:
+        machine = replace(machine, idle_minutes=environment.idle_minutes)
     gpu = split(prices, work, machine, habits, purchase)
     megabytes = work.video_minutes * work.megabytes_per_minute + RESULT_MB_PER_VIDEO
     kept = work.videos_per_day * work.kept_days

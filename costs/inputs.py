@@ -57,7 +57,8 @@ class Machine:
     slow_mibps: float = 3  # first reads of a volume made from a snapshot, as users have measured them
     initialization_mibps: float | None = 300  # the volume initialization rate that is paid for; None for none
     idle_minutes: float = 5  # without work, until the machine leaves
-    volume_gib: float = 40
+    volume_gib: float = 60
+    volume_mibps: float = 250  # throughput of the volume once it is initialized
     interrupted: float = 0.05  # share of Spot jobs whose machine is taken away once
 
     @property
@@ -80,8 +81,9 @@ class Machine:
 
     def minute(self, prices: Prices, purchase: Purchase) -> float:
         """US dollars for a minute of the machine with its volume."""
-        volume = self.volume_gib * prices.of("ebs_gp3_gib_month") / HOURS
-        return (self.hour(prices, purchase) + volume) / 60
+        volume = self.volume_gib * prices.of("ebs_gp3_gib_month")
+        volume += max(0.0, self.volume_mibps - 125) * prices.of("ebs_gp3_mibps_month")
+        return (self.hour(prices, purchase) + volume / HOURS) / 60
 
     def initialization(self, prices: Prices) -> float:
         """US dollars for reading the volume of one start; the vendor's price is in proportion to the rate."""

@@ -53,7 +53,7 @@ def test_the_published_case_is_reproduced():
     assert machine.hour(PRICES, Purchase.ON_DEMAND) * HOURS == pytest.approx(724.32)
     always = always_on(PRICES, work, machine, HABITS, Purchase.ON_DEMAND)
     assert always.machine_hours == HOURS
-    assert 724.32 < always.total < 730  # with its volume
+    assert 724.32 < always.total < 735  # with its volume
     assert work.videos * work.work_minutes == 50 * 30
     assert split(PRICES, work, machine, HABITS, Purchase.ON_DEMAND).total < always.total / 10
     assert split(PRICES, work, machine, HABITS, Purchase.SPOT).total < always.total / 20
@@ -166,7 +166,7 @@ def test_the_printed_lines_add_up_to_the_printed_sum(capsys: pytest.CaptureFixtu
     rows = [row.strip("| ").split(" | ") for row in table.splitlines() if row.startswith("|") and "---" not in row]
     sums = next(row for row in rows if row[0] == "**the month**")
     lines = rows[1 : rows.index(sums)]
-    assert len(lines) == 12
+    assert len(lines) == 13
     for column in range(1, 5):
         added = sum(float(row[column].replace(",", "")) for row in lines)
         assert float(sums[column].strip("*").replace(",", "")) == pytest.approx(added, abs=0.06)

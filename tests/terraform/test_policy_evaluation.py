@@ -202,7 +202,7 @@ def test_grants_that_no_call_needed_are_listed_one_by_one():
 
     gate.check("worker", "sqs", "SendMessageBatch", {"QueueUrl": QUEUE_URL})
 
-    assert [(grant.action, grant.resource) for grant in gate.unused()] == [
+    assert [(grant.action, grant.resource) for _, grant in gate.unused()] == [
         ("sqs:SendMessage", f"{QUEUE}-dead-letters"),
         ("sqs:ReceiveMessage", QUEUE),
         ("sqs:ReceiveMessage", f"{QUEUE}-dead-letters"),

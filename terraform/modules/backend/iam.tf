@@ -118,6 +118,13 @@ data "aws_iam_policy_document" "worker" {
     resources = ["*"]
   }
 
+  # Looks at what was uploaded, and removes what nobody finished.
+  statement {
+    sid       = "KeepUploads"
+    actions   = ["s3:GetObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+    resources = ["${var.bucket_arn}/${local.contract.prefixes.uploads}*"]
+  }
+
   statement {
     sid       = "FindWhatIsToBeDeleted"
     actions   = ["s3:ListBucket"]

@@ -29,10 +29,10 @@ class Part:
 
 @dataclass(kw_only=True)
 class Gate:
-    """While `open`, clients that are made belong to the part named by `acting_as`, whichever thread uses them.
+    """While `open`, every call of a client that was made meanwhile is one of the part named by `acting_as`.
 
-    A refused call raises at once and is also kept, since the product may survive it: in the end `refused` must be
-    empty.
+    Also those of other threads, which a part starts and ends itself. A refused call raises at once and is also
+    kept, since the product may survive it: in the end `refused` must be empty.
     """
 
     parts: Mapping[str, Part]
@@ -45,7 +45,7 @@ class Gate:
 
     @contextmanager
     def acting_as(self, part: str) -> Iterator[None]:
-        """Raises KeyError for a part without a role. What is made outside belongs to the test, and is not held."""
+        """Raises KeyError for a part without a role. What is called outside is the test's own, and not held."""
         before, self._acting = self._acting, self.parts[part].name
         try:
             yield
@@ -59,8 +59,8 @@ class Gate:
 
         def create_held(session: botocore.session.Session, *args: Any, **kwargs: Any) -> Any:
             client = create(session, *args, **kwargs)
-            if self._acting is not None:
-                self.hold(client, self._acting)
+            # Before the parameters are built: so also what is signed for others to send (presigned URLs).
+            client.meta.events.register_first("before-parameter-build.*.*", self._on_call)
             return client
 
         botocore.session.Session.create_client = create_held
@@ -69,13 +69,9 @@ class Gate:
         finally:
             botocore.session.Session.create_client = create
 
-    def hold(self, client: Any, part: str) -> None:
-        """Before the parameters are built: so also what is signed for others to send (presigned URLs)."""
-
-        def check(params: Mapping[str, Any], model: Any, **_: Any) -> None:
-            self.check(part, model.service_model.service_name, model.name, params)
-
-        client.meta.events.register_first("before-parameter-build.*.*", check)
+    def _on_call(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
+        if self._acting is not None:
+            self.check(self._acting, model.service_model.service_name, model.name, params)
 
     def check(self, part: str, service: str, operation: str, params: Mapping[str, Any]) -> None:
         """Raises CallRefused."""
@@ -99,10 +95,15 @@ class Gate:
         if not decision.allowed:
             self._refuse(f"{part} may not {call.action} on {call.resource}{_denied_by(decision)}")
 
-    def unused(self) -> list[Grant]:
-        """What the roles may do and did not."""
-        granted = (grant for part in self.parts.values() for one in part.statements for grant in one.grants)
-        return [grant for grant in granted if grant not in self.used]
+    def unused(self) -> list[tuple[str, Grant]]:
+        """What each part may do and did not."""
+        return [
+            (part.name, grant)
+            for part in self.parts.values()
+            for statement in part.statements
+            for grant in statement.grants
+            if grant not in self.used
+        ]
 
     def _refuse(self, sentence: str) -> None:
         self.refused.append(sentence)
