@@ -32,6 +32,7 @@ def backend_environment(
         "JOB_EVENTS_QUEUE_URL": account.job_events_queue_url,
         "RUNTIME_MANIFEST": str(manifest_path),
         "SLOWEST_MACHINE": "100",  # a laptop without a GPU, and the largest network
+        "WEBHOOKS_ALLOW_LOOPBACK": "true",
     }
 
 

@@ -41,6 +41,7 @@ class Environment:
     keep_analyses_days: int | None  # after their end; None keeps them until their owners delete them
     keep_videos_days: int | None  # after their upload, without any analysis; None keeps them
     keep_records_days: int  # messages, events and calls of analyses that are over
+    webhooks_allow_loopback: bool  # webhooks may reach this machine, also by http: for tests and the local stack
     source_url: str | None  # where users of a changed version find its source, as the AGPL asks
     static_root: Path | None  # None serves static files from the source tree
     log_level: str
@@ -68,6 +69,7 @@ class Environment:
             keep_analyses_days=reader.optional("KEEP_ANALYSES_DAYS", _days, default=None),
             keep_videos_days=reader.optional("KEEP_VIDEOS_DAYS", _days, default=None),
             keep_records_days=reader.optional("KEEP_RECORDS_DAYS", _days, default=90),
+            webhooks_allow_loopback=reader.flag("WEBHOOKS_ALLOW_LOOPBACK", default=False),
             source_url=reader.optional("SOURCE_URL", _url, default=None),
             static_root=reader.optional("STATIC_ROOT", Path, default=None),
             log_level=reader.optional("LOG_LEVEL", _log_level, default="INFO"),

@@ -22,6 +22,7 @@ CSRF_TRUSTED_ORIGINS = list(environment.csrf_trusted_origins)
 INSTALLED_APPS = [
     "backend.accounts",
     "backend.videos",
+    "backend.webhooks",
     "backend.plans",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -127,6 +128,7 @@ WORKER_HEARTBEAT = environment.worker_heartbeat
 KEEP_ANALYSES_DAYS = environment.keep_analyses_days
 KEEP_VIDEOS_DAYS = environment.keep_videos_days
 KEEP_RECORDS_DAYS = environment.keep_records_days
+WEBHOOKS_ALLOW_LOOPBACK = environment.webhooks_allow_loopback
 UPLOAD_URL_SECONDS = 3600
 UPLOAD_KEPT_HOURS = 24  # after the last URL was handed out
 PROBE_WAIT_SECONDS = 5.0  # that the end of an upload waits for what the worker finds in it

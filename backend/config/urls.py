@@ -8,6 +8,7 @@ from backend.config import api_docs
 from backend.live import apis as live_api
 from backend.plans import apis as plans_api
 from backend.videos import apis, export_apis, pages, result_apis, video_apis
+from backend.webhooks import apis as webhooks_api
 
 API: list[URLPattern] = [
     path("api/videos", video_apis.VideoList.as_view(), name="api-videos"),
@@ -44,6 +45,29 @@ API: list[URLPattern] = [
     path("api/quotes", plans_api.QuoteList.as_view(), name="api-quotes"),
     path("api/account", plans_api.AccountDetail.as_view(), name="api-account"),
     path("api/account/ledger", plans_api.LedgerList.as_view(), name="api-account-ledger"),
+    path("api/webhooks", webhooks_api.WebhookList.as_view(), name="api-webhooks"),
+    path("api/webhooks/<uuid:webhook_id>", webhooks_api.WebhookDetail.as_view(), name="api-webhook"),
+    path(
+        "api/webhooks/<uuid:webhook_id>/rotate-secret",
+        webhooks_api.WebhookSecret.as_view(),
+        name="api-webhook-rotate-secret",
+    ),
+    path("api/webhooks/<uuid:webhook_id>/ping", webhooks_api.WebhookPing.as_view(), name="api-webhook-ping"),
+    path(
+        "api/webhooks/<uuid:webhook_id>/deliveries",
+        webhooks_api.DeliveryList.as_view(),
+        name="api-webhook-deliveries",
+    ),
+    path(
+        "api/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>",
+        webhooks_api.DeliveryDetail.as_view(),
+        name="api-webhook-delivery",
+    ),
+    path(
+        "api/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/replay",
+        webhooks_api.DeliveryReplay.as_view(),
+        name="api-webhook-delivery-replay",
+    ),
     path("api/models", apis.ModelList.as_view(), name="api-models"),
     path("api/api-keys", accounts_api.ApiKeyList.as_view(), name="api-api-keys"),
     path("api/api-keys/<int:api_key_id>", accounts_api.ApiKeyDetail.as_view(), name="api-api-key"),

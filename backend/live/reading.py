@@ -1,17 +1,16 @@
 """What streams are made of: the rows behind notices, and what a client has missed. In server-sent events' form."""
 
-import asyncio
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from django.db import close_old_connections, connection, transaction
+from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.expressions import RawSQL
 from rest_framework.utils.encoders import JSONEncoder
 
+from backend.config.threads import in_thread
 from backend.live.hub import Message, Notice
 from backend.videos.estimates import with_usual_wait
 from backend.videos.models import ACTIVE_STATUSES, Analysis, AnalysisEvent
@@ -21,7 +20,6 @@ from contract.statuses import TERMINAL
 MOST_MISSED = 1000  # events; whoever has missed more reads the list again
 
 _HORIZON = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +59,7 @@ class Start:
 
 async def read_notices(notices: list[Notice]) -> list[Message]:
     """Events word for word, and how each analysis stands now. Raises Django's database errors."""
-    return await _in_thread(lambda: _messages_of(notices))
+    return await in_thread(lambda: _messages_of(notices))
 
 
 async def read_start(*, owner_id: int, analysis_id: UUID | None, after: Position | None) -> Start:
@@ -73,7 +71,7 @@ async def read_start(*, owner_id: int, analysis_id: UUID | None, after: Position
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             return _start(owner_id, analysis_id, after)
 
-    return await _in_thread(work)
+    return await in_thread(work)
 
 
 def missed(*, owner_id: int, analysis_id: UUID | None, after: Position) -> QuerySet[AnalysisEvent]:
@@ -145,13 +143,3 @@ def _state(analysis: Analysis) -> Message:
         key=("analysis", analysis.pk),
         data=sse("analysis", status_document(analysis)),
     )
-
-
-async def _in_thread(work: Callable[[], _Result]) -> _Result:
-    def releasing() -> _Result:
-        try:
-            return work()
-        finally:
-            close_old_connections()  # back to the pool
-
-    return await asyncio.to_thread(releasing)

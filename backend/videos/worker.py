@@ -19,6 +19,7 @@ from backend.videos.resending import resend_once
 from backend.videos.retention import forget_once
 from backend.videos.waiting import hurry_once
 from backend.videos.wiring import batch_jobs, dead_requests_queue, job_events_queue, media_bucket, request_queue
+from backend.webhooks.delivering import deliver_once, forget_old
 
 RELAY_IDLE_SECONDS = 0.2
 OWED_CALLS_IDLE_SECONDS = 1.0
@@ -27,6 +28,8 @@ EXPIRY_IDLE_SECONDS = 60.0
 RECONCILER_IDLE_SECONDS = 60.0
 RETENTION_IDLE_SECONDS = 3600.0
 PULSE_IDLE_SECONDS = 60.0
+WEBHOOKS_IDLE_SECONDS = 1.0
+FORGET_IDLE_SECONDS = 3600.0
 POLL_IDLE_SECONDS = 0.0  # an empty long poll has waited already
 
 NOT_NEEDED = "The analysis was cancelled, or has another job."  # the reason AWS Batch shows
@@ -86,6 +89,14 @@ def pulse() -> tuple[Step, float]:
     return _releasing(step), PULSE_IDLE_SECONDS
 
 
+def webhooks() -> tuple[Step, float]:
+    return _releasing(deliver_once), WEBHOOKS_IDLE_SECONDS
+
+
+def old_webhooks() -> tuple[Step, float]:
+    return _releasing(forget_old), FORGET_IDLE_SECONDS
+
+
 LOOPS = {
     "outbox relay": relay,
     "job-events consumer": job_events,
@@ -96,6 +107,8 @@ LOOPS = {
     "reconciler": reconciler,
     "retention": retention,
     "pulse": pulse,
+    "webhooks": webhooks,
+    "old webhooks": old_webhooks,
 }
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from backend.accounts.models import User
 from backend.accounts.services import create_api_key
+from backend.webhooks.services import create_webhook, ping
 from tests.backend.making import make_finished, make_second, make_track, make_video
 
 
@@ -21,10 +22,14 @@ class Estate:
         make_second(self.analysis, 0)
         self.analysis.events.create(status="queued", source="backend")
         self.key = create_api_key(user=user, name="nightly").row
+        self.webhook = create_webhook(owner=user, url="https://hooks.example/", events=["analysis.failed"])
+        self.delivery = ping(self.webhook)
         self.ids: dict[str, Any] = {
             "video_id": self.video.pk,
             "analysis_id": self.analysis.pk,
             "api_key_id": self.key.pk,
+            "webhook_id": self.webhook.pk,
+            "delivery_id": self.delivery.pk,
             "export_format": "csv",
         }
         self.fields = {"video": str(self.video.pk), "model": "shapes"}

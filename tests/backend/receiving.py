@@ -1,0 +1,72 @@
+"""A receiver of webhooks on this machine, which answers as it is told and keeps what it got."""
+
+import contextlib
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    path: str
+    headers: dict[str, str]  # by lower-case name
+    body: bytes
+
+
+@dataclass(kw_only=True)
+class Receiver:
+    url: str = ""
+    answers: list[int] = field(default_factory=list)  # one after the other, then `otherwise`
+    otherwise: int = 204
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    delay_seconds: float = 0.0
+    received: list[Received] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2].rstrip("/"))
+
+
+@contextlib.contextmanager
+def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    receiver = Receiver()
+    stopped = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            named = {name.lower(): value for name, value in self.headers.items()}
+            receiver.received.append(Received(path=self.path, headers=named, body=body))
+            stopped.wait(receiver.delay_seconds)
+            self.send_response(receiver.answers.pop(0) if receiver.answers else receiver.otherwise)
+            for name, value in receiver.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                self.wfile.write(receiver.body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *args: object) -> None:
+            pass  # a client that refuses the certificate
+
+    server = Server(("127.0.0.1", 0), Handler)
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    receiver.url = f"http{'s' if context else ''}://127.0.0.1:{server.server_port}/"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        stopped.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)

@@ -1,0 +1,223 @@
+"""Which machines webhooks may reach, whatever their owners write."""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.webhooks import sending
+from backend.webhooks.addresses import is_public
+from backend.webhooks.sending import Outcome, send
+from tests.backend.receiving import Receiver, receiving
+
+NOT_PUBLIC = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.2.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+    "255.255.255.255/32",
+    "::/128",
+    "::1/128",
+    "::ffff:10.0.0.0/104",
+    "::ffff:127.0.0.0/104",
+    "::ffff:169.254.169.254/128",
+    "::ffff:100.64.0.0/106",
+    "64:ff9b::a00:0/104",
+    "64:ff9b:1::/48",
+    "2001::/32",
+    "2001:db8::/32",
+    "2002:a00::/24",
+    "fc00::/7",
+    "fd00:ec2::254/128",
+    "fe80::/10",
+    "fec0::/10",
+    "ff00::/8",
+]
+
+
+@given(st.data())
+def test_no_address_of_ours_or_of_a_neighbour_is_public(data: st.DataObject):
+    network = ipaddress.ip_network(data.draw(st.sampled_from(NOT_PUBLIC)))
+    offset = data.draw(st.integers(0, network.num_addresses - 1))
+    address = network.network_address + offset
+    assert not is_public(str(address)), address
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "100.128.0.1"])
+def test_addresses_of_the_internet_are_public(address: str):
+    assert is_public(address)
+
+
+@pytest.mark.parametrize("text", ["", "localhost", "10.0.0", "0x7f000001", "2130706433", "fe80::1%eth0", "::1%1"])
+def test_what_is_no_address_of_the_internet_is_not_public(text: str):
+    assert not is_public(text)
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Every name leads there."""
+
+    async def getaddrinfo(self: Any, host: str, port: int, **kwargs: Any) -> list[Any]:
+        if not addresses:
+            raise socket.gaierror("no such name")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", getaddrinfo)
+
+
+def sent(url: str, *, allow_loopback: bool = False, body: bytes = b"{}") -> Outcome:
+    return asyncio.run(send(url, headers={"X-Test": "1"}, body=body, allow_loopback=allow_loopback))
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        pytest.param(["127.0.0.1"], id="this machine"),
+        pytest.param(["169.254.169.254"], id="the machine's own credentials"),
+        pytest.param(["8.8.8.8", "10.0.0.1"], id="one of several"),
+        pytest.param(["::ffff:192.168.0.1"], id="in another notation"),
+    ],
+)
+def test_a_name_that_leads_to_us_is_not_followed(monkeypatch: pytest.MonkeyPatch, addresses: list[str]):
+    with receiving() as receiver:
+        resolving(monkeypatch, *addresses)
+        outcome = sent(f"https://hooks.example:{receiver.port}/")
+        assert outcome.status is None
+        assert "public internet" in outcome.error
+        assert receiver.received == []
+
+
+def test_http_is_not_spoken_to_the_internet(monkeypatch: pytest.MonkeyPatch):
+    resolving(monkeypatch, "8.8.8.8")
+    assert "HTTPS" in sent("http://hooks.example/").error
+
+
+def test_loopback_that_is_allowed_allows_nothing_else(monkeypatch: pytest.MonkeyPatch):
+    for addresses in (["10.0.0.1"], ["127.0.0.1", "10.0.0.1"]):
+        resolving(monkeypatch, *addresses)
+        assert "public internet" in sent("https://hooks.example/", allow_loopback=True).error
+
+
+def test_the_address_that_was_checked_is_connected_to(monkeypatch: pytest.MonkeyPatch):
+    """A name that leads elsewhere when it is looked up again is a way past every check."""
+    looked_up: list[str] = []
+
+    async def getaddrinfo(self: Any, host: str, port: int, **kwargs: Any) -> list[Any]:
+        looked_up.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    with receiving() as receiver:
+        monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", getaddrinfo)
+        outcome = sent(f"http://hooks.example:{receiver.port}/here?a=b", allow_loopback=True)
+        assert outcome.delivered
+        assert [name for name in looked_up if name == "hooks.example"] == ["hooks.example"]
+        (request,) = receiver.received
+        assert request.headers["host"] == f"hooks.example:{receiver.port}"
+        assert request.path == "/here?a=b"
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_redirects_are_not_followed(status: int):
+    with receiving() as elsewhere, receiving() as receiver:
+        receiver.answers, receiver.headers = [status], {"Location": elsewhere.url}
+        outcome = sent(receiver.url, allow_loopback=True)
+        assert (outcome.status, outcome.delivered) == (status, False)
+        assert elsewhere.received == []
+
+
+def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch):
+    """One would look the name up again, and reach what we may not."""
+    with receiving() as proxy, receiving() as receiver:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        assert sent(receiver.url, allow_loopback=True).delivered
+        assert proxy.received == []
+
+
+def test_a_receiver_that_is_slow_or_sends_without_end_is_left(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sending, "TOTAL_SECONDS", 0.3)
+    with receiving() as receiver:
+        receiver.delay_seconds = 5
+        outcome = sent(receiver.url, allow_loopback=True)
+        assert (outcome.status, outcome.error) == (None, "No answer came within 0.3 seconds.")
+        assert 250 <= outcome.milliseconds < 4000
+    with receiving() as receiver:
+        receiver.body = b"x" * 50_000_000
+        assert sent(receiver.url, allow_loopback=True).delivered
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        pytest.param("http://127.0.0.1:9/", "failed", id="nobody listens"),
+        pytest.param("http://127.0.0.1:0/", "failed", id="no such port"),
+    ],
+)
+def test_what_fails_is_said(url: str, words: str):
+    outcome = sent(url, allow_loopback=True)
+    assert outcome.status is None
+    assert words in outcome.error
+
+
+def test_a_name_that_nobody_knows_is_said(monkeypatch: pytest.MonkeyPatch):
+    resolving(monkeypatch)
+    assert "looked up" in sent("https://hooks.example/").error
+
+
+@pytest.fixture
+def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A receiver with a certificate for hooks.example, from an authority that is trusted here."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "hooks.example")])
+    now = datetime.now(tz=UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("hooks.example")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    public, private = tmp_path / "public.pem", tmp_path / "private.pem"
+    public.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    served.load_cert_chain(public, private)
+    trusted = ssl.create_default_context(cafile=str(public))
+    monkeypatch.setattr(sending, "_trusted", lambda: trusted)
+    with receiving(served) as receiver:
+        yield receiver
+
+
+def test_the_certificate_must_be_that_of_the_name(secure: Receiver, monkeypatch: pytest.MonkeyPatch):
+    """Although it is an address that is connected to."""
+    resolving(monkeypatch, "127.0.0.1")
+    assert sent(f"https://hooks.example:{secure.port}/", allow_loopback=True).delivered
+    refused = sent(f"https://other.example:{secure.port}/", allow_loopback=True)
+    assert refused.status is None
+    assert "certificate" in refused.error
+    assert len(secure.received) == 1
