@@ -7,6 +7,7 @@ from backend.accounts import pages as accounts_pages
 from backend.config import api_docs
 from backend.live import apis as live_api
 from backend.plans import apis as plans_api
+from backend.plans import pages as plans_pages
 from backend.videos import apis, export_apis, pages, result_apis, video_apis
 from backend.webhooks import apis as webhooks_api
 
@@ -42,6 +43,11 @@ API: list[URLPattern] = [
         name="api-analysis-export",
     ),
     path("api/analyses/<uuid:analysis_id>/media", result_apis.MediaDetail.as_view(), name="api-analysis-media"),
+    path(
+        "api/analyses/<uuid:analysis_id>/receipt",
+        plans_api.AnalysisReceipt.as_view(),
+        name="api-analysis-receipt",
+    ),
     path("api/quotes", plans_api.QuoteList.as_view(), name="api-quotes"),
     path("api/account", plans_api.AccountDetail.as_view(), name="api-account"),
     path("api/account/ledger", plans_api.LedgerList.as_view(), name="api-account-ledger"),
@@ -80,6 +86,7 @@ PAGES: list[URLPattern] = [
     path("sign-up", accounts_pages.sign_up, name="sign-up"),
     path("login", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout", auth.LogoutView.as_view(), name="logout"),
+    path("account", plans_pages.account, name="account"),
     path("api-keys", accounts_pages.api_keys, name="api-keys"),
     path("api-keys/<int:api_key_id>/revoke", accounts_pages.revoke_api_key, name="api-key-revoke"),
 ]

@@ -1,5 +1,6 @@
 """Plans, credits and quotes over HTTP."""
 
+import uuid
 from dataclasses import asdict
 from typing import Any
 
@@ -18,11 +19,13 @@ from backend.plans.errors import VideoTooLong
 from backend.plans.estimating import speeds
 from backend.plans.limits import analyses_under_way
 from backend.plans.models import LedgerEntry
+from backend.plans.receipts import Machine, Receipt
 from backend.videos import examples, services
-from backend.videos.apis import OptionsField
+from backend.videos.apis import OptionsField, analysis_asked_for
 from backend.videos.errors import VideoNotFound, VideoNotReady, VideoNotUploaded, VideoRefused
 from backend.videos.pagination import Keyset, PageQuery, page_size_field
 from contract.plans import LIMITS, Plan
+from contract.prices import prices
 
 LATEST_FIRST = Keyset(columns=("-id",))
 
@@ -112,6 +115,47 @@ class QuoteList(APIView):
                 "balance": balance_of(request.user),
             }
         )
+
+
+class AnalysisReceipt(APIView):
+    @documented(
+        "get_receipt",
+        scope=Scope.ANALYSES_READ,
+        summary="Look at what an analysis cost",
+        tag="Analyses",
+        answers={200: Answer(description="The receipt.", schema=schemas.Receipt, example=schemas.RECEIPT)},
+    )
+    def get(self, request: Request, analysis_id: uuid.UUID) -> Response:
+        """What it was quoted and charged, which machines worked on it, for how long and at what price.
+
+        While it is not over, nothing is charged yet. What nobody knows is null: a machine outside of EC2 has no
+        type and no price.
+        """
+        analysis = analysis_asked_for(request, analysis_id)
+        receipt = Receipt.of(analysis)
+        return Response(
+            {
+                "analysis": str(analysis.pk),
+                "status": analysis.status,
+                "credits": {
+                    "quoted": receipt.quoted,
+                    "charged": receipt.charged,
+                    "refunded": receipt.refunded,
+                },
+                "gpu_seconds": receipt.gpu_seconds,
+                "machine_seconds": receipt.machine_seconds,
+                "start_up_seconds": receipt.start_up_seconds,
+                "stage_seconds": analysis.stage_seconds,
+                "machines": [_machine(machine) for machine in receipt.machines],
+                "cost_usd": receipt.cost_usd,
+                "price_region": prices().region,
+            }
+        )
+
+
+def _machine(machine: Machine) -> dict[str, Any]:
+    cost = machine.cost_usd
+    return {**asdict(machine), "cost_usd": None if cost is None else round(cost, 6)}
 
 
 def _entry(entry: LedgerEntry) -> dict[str, Any]:

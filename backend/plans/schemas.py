@@ -63,6 +63,44 @@ class Quote(serializers.Serializer):
     balance = serializers.IntegerField(help_text="Your credits now.")
 
 
+class ReceiptCredits(serializers.Serializer):
+    quoted = serializers.IntegerField(allow_null=True, help_text="Reserved when it was asked for.")
+    charged = serializers.IntegerField(allow_null=True, help_text="null until it is over.")
+    refunded = serializers.IntegerField(allow_null=True, help_text="What came back; null until it is over.")
+
+
+class ReceiptMachine(serializers.Serializer):
+    job_id = serializers.CharField(help_text="AWS Batch's; of an array `parent:index`.")
+    attempt = serializers.IntegerField()
+    gpu = serializers.BooleanField()
+    instance_type = serializers.CharField(allow_null=True)
+    market = serializers.CharField(allow_null=True, help_text="`spot` or `on-demand`.")
+    zone = serializers.CharField(allow_null=True)
+    seconds = serializers.FloatField(help_text="From its claim to its last commit.")
+    usd_per_hour = serializers.FloatField(allow_null=True, help_text="What such a machine costs.")
+    price_date = serializers.DateField(allow_null=True, help_text="When that price was written down.")
+    cost_usd = serializers.FloatField(allow_null=True)
+
+
+class Receipt(serializers.Serializer):
+    analysis = serializers.UUIDField()
+    status = serializers.CharField()
+    credits = ReceiptCredits()
+    gpu_seconds = serializers.FloatField(help_text="Of machines with a GPU.")
+    machine_seconds = serializers.FloatField(help_text="Of all machines; this is what is charged.")
+    start_up_seconds = serializers.FloatField(
+        allow_null=True, help_text="From AWS Batch's acceptance of the job until a container began."
+    )
+    stage_seconds = serializers.DictField(
+        child=serializers.FloatField(), help_text="Busy seconds of the container that finished; stages overlap."
+    )
+    machines = ReceiptMachine(many=True)
+    cost_usd = serializers.FloatField(
+        allow_null=True, help_text="null where the price of one of the machines is not known."
+    )
+    price_region = serializers.CharField(help_text="The AWS region whose prices these are.")
+
+
 LedgerPage = page_of(LedgerEntry)
 
 LEDGER_PAGE = {
@@ -80,6 +118,31 @@ LEDGER_PAGE = {
         }
     ],
     "next": None,
+}
+RECEIPT = {
+    "analysis": "6f1f3c52-9d5e-4a53-8f0e-0a4b8a2a9d11",
+    "status": "succeeded",
+    "credits": {"quoted": 48, "charged": 37, "refunded": 11},
+    "gpu_seconds": 36.2,
+    "machine_seconds": 36.2,
+    "start_up_seconds": 94.5,
+    "stage_seconds": {"model": 4.1, "decode": 29.8, "detect": 5.2, "total": 36.4},
+    "machines": [
+        {
+            "job_id": "0f5d1c9a-7c34-4d0c-9f55-1d1c5f0a2b11",
+            "attempt": 1,
+            "gpu": True,
+            "instance_type": "g4dn.xlarge",
+            "market": "spot",
+            "zone": "us-east-1b",
+            "seconds": 36.2,
+            "usd_per_hour": 0.22,
+            "price_date": "2026-11-21",
+            "cost_usd": 0.002212,
+        }
+    ],
+    "cost_usd": 0.002212,
+    "price_region": "us-east-1",
 }
 ACCOUNT = {
     "plan": "free",

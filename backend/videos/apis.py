@@ -171,7 +171,7 @@ class AnalysisDetail(APIView):
     )
     def delete(self, request: Request, analysis_id: uuid.UUID) -> Response:
         """Removes an analysis that is over, with everything it found and every file it made. The video stays."""
-        delete_analysis(analysis=_analysis(request, analysis_id))
+        delete_analysis(analysis=analysis_asked_for(request, analysis_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -190,7 +190,7 @@ class AnalysisCancel(APIView):
     )
     def post(self, request: Request, analysis_id: uuid.UUID) -> Response:
         """Ends an analysis that is not over, also its job on the machines. Doing it twice is harmless."""
-        return answer_of(cancel_analysis(analysis=_analysis(request, analysis_id)))
+        return answer_of(cancel_analysis(analysis=analysis_asked_for(request, analysis_id)))
 
 
 class AnalysisRetry(APIView):
@@ -213,7 +213,7 @@ class AnalysisRetry(APIView):
         """Makes a new analysis with the video, model and options of one that failed or was cancelled."""
         requested = services.retry_analysis(
             owner=request.user,
-            analysis=_analysis(request, analysis_id),
+            analysis=analysis_asked_for(request, analysis_id),
             idempotency_key=request.headers.get("Idempotency-Key"),
         )
         return accepted(requested)
@@ -255,7 +255,7 @@ def accepted(requested: services.RequestedAnalysis) -> Response:
     return answer
 
 
-def _analysis(request: Request, analysis_id: uuid.UUID) -> Analysis:
+def analysis_asked_for(request: Request, analysis_id: uuid.UUID) -> Analysis:
     analysis = selectors.analysis_of(request.user, analysis_id)
     if analysis is None:
         raise Http404

@@ -78,7 +78,7 @@ _LINKS = {
     "self": _ANALYSIS_PATH,
     "video": _VIDEO_PATH,
     **{name: f"{_ANALYSIS_PATH}/{name}" for name in ("detections", "tracks", "seconds", "events", "live")},
-    **{name: f"{_ANALYSIS_PATH}/{name}" for name in ("thumbnails", "media")},
+    **{name: f"{_ANALYSIS_PATH}/{name}" for name in ("thumbnails", "media", "receipt")},
     "exports": {"csv": f"{_ANALYSIS_PATH}/exports/csv"},
     "page": f"/analyses/{ANALYSIS_ID}",
 }

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from backend.gateways.errors import StorageUnavailable
+from backend.plans.receipts import Receipt
 from backend.videos import selectors
 from backend.videos.catalogue import catalogue
 from backend.videos.models import Analysis, VideoStatus
@@ -94,6 +95,7 @@ def analysis(request: HttpRequest, analysis_id: uuid.UUID) -> HttpResponse:
         "result": _result(found) if found.status == AnalysisStatus.SUCCEEDED else None,
         "history": selectors.events_of(found).order_by("id")[:HISTORY_SHOWN],
         "options": _options(found),
+        "receipt": Receipt.of(found),
     }
     return render(request, "analysis.html", context)
 

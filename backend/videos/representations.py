@@ -57,7 +57,7 @@ def status_document(analysis: Analysis) -> dict[str, Any]:
 
 
 def analysis_document(analysis: Analysis) -> dict[str, Any]:
-    links = ("detections", "tracks", "seconds", "events", "live", "thumbnails", "media")
+    links = ("detections", "tracks", "seconds", "events", "live", "thumbnails", "media", "receipt")
     return {
         "id": str(analysis.pk),
         "video": str(analysis.video_id),

@@ -210,6 +210,7 @@ class AnalysisLinks(serializers.Serializer):
     live = Link(help_text="Server-sent events.")
     thumbnails = Link()
     media = Link()
+    receipt = Link()
     cancel = Link(required=False, help_text="While it is not over.")
     retry = Link(required=False, help_text="When it failed or was cancelled.")
     exports = serializers.DictField(child=Link(), help_text="By the format's name.")

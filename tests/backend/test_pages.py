@@ -55,7 +55,8 @@ def test_home_takes_few_queries_however_many_videos(
 ):
     for _ in range(10):
         make_analysis(owner)
-    with django_assert_max_num_queries(4):  # session, user, videos, analyses
+    browser.get("/")  # grants the month's credits
+    with django_assert_max_num_queries(6):  # session, user, videos, analyses, the month's grant, the balance
         browser.get("/")
 
 
