@@ -4,7 +4,9 @@ from typing import Any
 
 from backend.accounts.models import User
 from backend.accounts.services import create_api_key
-from backend.webhooks.services import create_webhook, ping
+from backend.webhooks.models import Endpoint
+from backend.webhooks.services import ping
+from backend.webhooks.signing import new_secret
 from tests.backend.making import make_finished, make_second, make_track, make_video
 
 
@@ -22,7 +24,10 @@ class Estate:
         make_second(self.analysis, 0)
         self.analysis.events.create(status="queued", source="backend")
         self.key = create_api_key(user=user, name="nightly").row
-        self.webhook = create_webhook(owner=user, url="https://hooks.example/", events=["analysis.failed"])
+        # Not by the service, which lets a user have only a few.
+        self.webhook = Endpoint.objects.create(
+            owner=user, url="https://hooks.example/", events=["analysis.failed"], secret=new_secret()
+        )
         self.delivery = ping(self.webhook)
         self.ids: dict[str, Any] = {
             "video_id": self.video.pk,
