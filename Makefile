@@ -41,7 +41,7 @@ lint: .venv/.test ## Check style, types and import rules
 	@$(BIN)/lint-imports
 
 openapi: .venv/.local ## Write docs/openapi.yaml, the description of the API, from the code
-	@$(BIN)/python tools/openapi.py
+	@$(BIN)/python -m tools.openapi
 
 demo-model: .venv/.torch ## Train, export and measure the demo model again (minutes)
 	@$(PIP) --group train

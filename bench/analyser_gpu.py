@@ -87,7 +87,7 @@ def _measured(lab: "Lab") -> Iterator["Row"]:
     for label, size in SIZES.items():
         once = cut(lab.videos / "bottle-detection.mp4", lab.scratch / "once.mp4", frames=1000, size=size)
         clip = _repeated(once, lab.scratch / f"{label}.mp4", times=max(lab.frames // 1000, 1))
-        video_id = lab.client.upload(clip)
+        video_id = lab.client.upload(clip)["id"]
         speeds: dict[str, list[float]] = {name: [] for name in (*jobs, *others)}
         for number in range(lab.rounds):
             say(f"{label}: round {number + 1} of {lab.rounds}")

@@ -26,7 +26,7 @@ import uvloop
 
 from bench.lab import OUT, Row, say
 from bench.load import Answers, around, closed_loop, open_loop, request
-from demo.client import Client
+from client import Client
 from demo.video import make_demo_video
 from local import aws
 from local.ports import HOST, free_port
@@ -114,7 +114,7 @@ def _users(stack: Stack, folder: Path) -> list[User]:
     """Of the plan with the highest limits, each with a video: copies of the row of one that was uploaded."""
     clip = make_demo_video(folder / "clip.mp4", seconds=10, seed=90_004).path
     with Client(stack.url, stack.api_key) as client:
-        uploaded = client.upload(clip)
+        uploaded = client.upload(clip)["id"]
     made = []
     with psycopg.connect(stack.database_url) as connection:
         columns = [

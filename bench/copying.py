@@ -32,7 +32,7 @@ DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 def measure(lab: Lab) -> Iterator[Row]:
     _require_durability(lab.stack.database_url)
-    video_id = lab.client.upload(long_march(lab.scratch / "copy.mp4", frames=2))
+    video_id = lab.client.upload(long_march(lab.scratch / "copy.mp4", frames=2))["id"]
     chunks = [_chunk(number, CROWD) for number in range(CHUNKS)]
     rows = CHUNKS * CHUNK_FRAMES * CROWD
     ours, text, binary = [], [], []

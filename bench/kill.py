@@ -25,7 +25,7 @@ FRAMES, CHUNK_FRAMES = 512, 128  # the chunk is the job's own
 
 def measure(lab: Lab) -> Iterator[Row]:
     clip = cut(lab.videos / "bottle-detection.mp4", lab.scratch / "kill.mp4", frames=FRAMES, size=(1280, 720))
-    video_id = lab.client.upload(clip)
+    video_id = lab.client.upload(clip)["id"]
     dice = random.Random(1)
     calm, harassed, redone = [], [], []
     for number in range(lab.rounds):

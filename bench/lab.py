@@ -14,12 +14,12 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg import sql
 
+from client import Client
 from contract import tables
 from contract.jobs import REQUEST_VARIABLE
 from contract.manifest import ModelEntry
 from contract.messages import AnalysisRequest
 from contract.options import AnalysisOptions
-from demo.client import Client
 from local.ports import free_port
 from local.runtime import REPOSITORY
 from local.stack import Stack, StackSettings, running_stack

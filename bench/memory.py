@@ -24,7 +24,7 @@ MIB = 1024 * 1024
 
 def measure(lab: Lab) -> Iterator[Row]:
     say(f"memory: a video of {FRAMES:,} frames")
-    video_id = lab.client.upload(long_march(lab.scratch / "long.mp4", frames=FRAMES))
+    video_id = lab.client.upload(long_march(lab.scratch / "long.mp4", frames=FRAMES))["id"]
     manifest: RuntimeManifest = manifest_of(save_colour_network(lab.scratch / "colours"))
     path = lab.scratch / "manifest.json"
     path.write_text(manifest.to_json(), encoding="utf-8")
@@ -38,7 +38,7 @@ def measure(lab: Lab) -> Iterator[Row]:
     yield Row(name="growth of the resident set", value=round(slope, 3), unit="MiB per 10,000 frames", at_most=1)
     yield Row(name="growth was measured over", value=FRAMES, unit="frames")
     clip = cut(lab.videos / "bottle-detection.mp4", lab.scratch / "peak.mp4", frames=240, size=(1280, 720))
-    video_id = lab.client.upload(clip)
+    video_id = lab.client.upload(clip)["id"]
     for engine in PEAK_ENGINES:
         say(f"memory: YOLOv8n with {engine}")
         peak = lab.job(video_id, environment={"ENGINE": engine}).run().ru_maxrss * 1024  # told in KiB

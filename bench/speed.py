@@ -65,7 +65,7 @@ OTHERS = (
 def measure(lab: Lab) -> Iterator[Row]:
     for label, size in SIZES.items():
         clip = cut(lab.videos / "bottle-detection.mp4", lab.scratch / f"{label}.mp4", frames=lab.frames, size=size)
-        video_id = lab.client.upload(clip)
+        video_id = lab.client.upload(clip)["id"]
         speeds: dict[str, list[float]] = {name: [] for name in (*JOBS, *OTHERS)}
         for number in range(lab.rounds):
             say(f"speed, {label}: round {number + 1} of {lab.rounds}")

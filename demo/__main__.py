@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 from rich import filesize
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from batch_job.model_files import name_of
-from demo.client import Client, RequestRefused, VideoRefused
+from client import Client, FramebatchError
 from demo.video import make_demo_video
 from local.errors import StackError
 from local.machine import add_container_arguments, containers_of
@@ -27,6 +26,7 @@ from local.services import stop_on_signals
 from local.stack import DEFAULT_PORT, FOLDER, Stack, StackSettings, running_stack
 
 _WAIT_SECONDS = 3600.0
+_POLL_SECONDS = 0.2  # a progress bar on one's own machine wants to move
 
 
 def main() -> int:
@@ -45,7 +45,7 @@ def main() -> int:
     stop_on_signals()
     try:
         return _run(console, arguments)
-    except (StackError, RequestRefused, VideoRefused, TimeoutError, httpx.HTTPError) as exc:
+    except (StackError, FramebatchError) as exc:
         _say(console, str(exc), style="red")
         return 1
     except KeyboardInterrupt:
@@ -67,8 +67,9 @@ def _run(console: Console, arguments: argparse.Namespace) -> int:
         Client(stack.url, stack.api_key) as client,
     ):
         _say(console, f"· uploading {path.name} ({filesize.decimal(path.stat().st_size)})", style="dim")
-        video_id = client.upload(path)
-        analysis_id = client.request_analysis(video_id, stack.own_model.name if stack.own_model else model)
+        video = client.upload(path)
+        name = stack.own_model.name if stack.own_model else model
+        analysis_id = client.request_analysis(video["id"], model=name)["id"]
         state = _watch(console, stack, client, analysis_id)
         report = _report(state)
         (FOLDER / "demo.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -120,7 +121,7 @@ def _watch(console: Console, stack: Stack, client: Client, analysis_id: str) -> 
                 total=state["frames_total"],
             )
 
-        return client.wait(analysis_id, seen, _WAIT_SECONDS)
+        return client.wait(analysis_id, seen=seen, seconds=_WAIT_SECONDS, poll_seconds=_POLL_SECONDS)
 
 
 def _report(state: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,15 @@
-"""Writes docs/openapi.yaml from the code, and fails where an endpoint is not described. Run by `make openapi`."""
+"""Writes docs/openapi.yaml, and the client's types, from the code. Run by `make openapi`.
+
+Fails where an endpoint is not described.
+"""
 
 import os
 import sys
 from pathlib import Path
+
+import yaml
+
+from tools.client_models import PATH, models_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -18,6 +25,7 @@ def main() -> None:
     django.setup()
     path = REPOSITORY / "docs" / "openapi.yaml"
     call_command("spectacular", validate=True, fail_on_warn=True, file=str(path))
+    PATH.write_text(models_of(yaml.safe_load(path.read_text(encoding="utf-8"))), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -142,6 +142,8 @@ class AutoSchema(SpectacularAutoSchema):
 
     def _map_basic_serializer(self, serializer: serializers.Serializer, direction: str) -> Any:
         schema = super()._map_basic_serializer(serializer, direction)
+        if not type(serializer).__doc__:
+            schema.pop("description", None)  # it would be that of a base class
         # An answer may get new fields, which clients have to ignore; a request is refused for one nobody knows.
         return {**schema, "additionalProperties": False} if isinstance(serializer, StrictSerializer) else schema
 

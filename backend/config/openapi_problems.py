@@ -41,9 +41,18 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         for responses, status in uses[name]:
             components["responses"][name] = responses[status]
             responses[status] = {"$ref": f"#/components/responses/{name}"}
+    _without_marks(result)
     components["schemas"]["Problem"] = _problem_schema(known)
     components["schemas"] = dict(sorted(components["schemas"].items()))
     return result
+
+
+def _without_marks(node: Any) -> None:
+    """Spectacular marks what one of its own hooks, which is not used, would look for."""
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _without_marks(inner)
+    if isinstance(node, dict):
+        node.pop("x-spec-enum-id", None)
 
 
 def operations(description: Mapping[str, Any]) -> Iterable[dict[str, Any]]:

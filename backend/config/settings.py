@@ -161,6 +161,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "backend.videos.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_THROTTLE_CLASSES": ["backend.accounts.throttling.PlanThrottle"],
+    "URL_FORMAT_OVERRIDE": None,
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_SCHEMA_CLASS": "backend.config.openapi.AutoSchema",
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from demo.client import Client
+from client import Client
 from local.machine import Containers
 from local.ports import free_port
 from local.stack import StackSettings, running_stack
@@ -28,9 +28,10 @@ def test_jobs_in_containers_store_what_processes_store(podman: Podman, videos: P
     for containers in (None, Containers(engine="podman", base=BASE)):
         settings = StackSettings(folder=tmp_path / "stack", port=free_port(), containers=containers)
         with running_stack(settings) as stack, Client(stack.url, stack.api_key) as client:
-            video_id = client.upload(videos / "bottle-detection.mp4")
-            analysis_id = client.request_analysis(video_id, "demo-shapes", {"every_nth": 10, "confidence": 0.05})
-            state = client.wait(analysis_id, lambda _, stack=stack: stack.keep_alive(), 120)
+            video_id = client.upload(videos / "bottle-detection.mp4")["id"]
+            options = {"every_nth": 10, "confidence": 0.05}
+            analysis_id = client.request_analysis(video_id, model="demo-shapes", options=options)["id"]
+            state = client.wait(analysis_id, seen=lambda _, stack=stack: stack.keep_alive(), seconds=120)
             assert state["status"] == "succeeded", _log(settings.folder)
             assert state["summary"]["detections"] > 0
             with psycopg.connect(stack.database_url) as connection:

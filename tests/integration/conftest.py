@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from demo.client import Client
+from client import Client
 from local.ports import free_port
 from local.stack import Stack, StackSettings, running_stack
 
@@ -32,11 +32,13 @@ class Product:
         return self.wait(self.request(video, **options))
 
     def request(self, video: Path, **options: Any) -> str:
-        video_id = self.client.upload(video)
-        return self.client.request_analysis(video_id, "demo-shapes", options)
+        uploaded = self.client.upload(video)
+        return self.client.request_analysis(uploaded["id"], model="demo-shapes", options=options)["id"]
 
     def wait(self, analysis_id: str) -> dict[str, Any]:
-        return self.client.wait(analysis_id, lambda _: self.stack.keep_alive(), WAIT_SECONDS)
+        return self.client.wait(
+            analysis_id, seen=lambda _: self.stack.keep_alive(), seconds=WAIT_SECONDS, poll_seconds=0.2
+        )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,5 +58,5 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         max_receives=2,
         job_environment={"CHUNK_FRAMES": "8"},
     )
-    with running_stack(settings) as stack, Client(stack.url, stack.api_key) as client:
+    with running_stack(settings) as stack, Client(stack.url, stack.api_key, tries=1) as client:
         yield Product(stack=stack, client=client, folder=folder)

@@ -10,8 +10,8 @@ import numpy as np
 import psycopg
 import pytest
 
+from client import ApiError, VideoRefused
 from contract.messages import AnalysisRequest
-from demo.client import RequestRefused, VideoRefused
 from demo.video import make_demo_video, write_video
 
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
@@ -55,9 +55,8 @@ def test_a_file_that_is_no_video_is_refused_before_a_machine_is_asked_for(produc
     with pytest.raises(VideoRefused) as refusal:
         product.client.upload(path)
 
-    error = refusal.value.error
-    assert (error["code"], error["retryable"]) == (code, False)
-    assert error["message"].endswith(".")
+    assert (refusal.value.code, refusal.value.retryable) == (code, False)
+    assert str(refusal.value).endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -74,24 +73,24 @@ def test_a_faulty_request_is_refused_with_its_field_before_anything_is_queued(
 ):
     """A person mends a named field; a job that fails minutes later helps nobody."""
     video = make_demo_video(tmp_path / "scene.mp4", seconds=0.2)
-    video_id = product.client.upload(video.path)
+    video_id = product.client.upload(video.path)["id"]
     with psycopg.connect(product.stack.database_url) as connection:
         before = queued(connection)
 
-        with pytest.raises(RequestRefused) as refusal:
-            product.client.request_analysis(video_id, model, options)
+        with pytest.raises(ApiError) as refusal:
+            product.client.request_analysis(video_id, model=model, options=options)
 
-        assert refusal.value.problem["status"] == 400
-        assert field in refusal.value.problem["errors"]
+        assert refusal.value.status == 400
+        assert field in refusal.value.errors
         assert queued(connection) == before
 
 
 def test_a_foreign_or_unknown_video_is_not_found(product):
     """Whether an id exists is nobody else's business."""
-    with pytest.raises(RequestRefused) as refusal:
-        product.client.request_analysis(UNKNOWN_ID, "demo-shapes")
+    with pytest.raises(ApiError) as refusal:
+        product.client.request_analysis(UNKNOWN_ID, model="demo-shapes")
 
-    assert (refusal.value.problem["status"], list(refusal.value.problem["errors"])) == (404, ["video"])
+    assert (refusal.value.status, list(refusal.value.errors)) == (404, ["video"])
 
 
 def test_a_malformed_message_goes_to_the_dead_letters_alone(product, tmp_path):

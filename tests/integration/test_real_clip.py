@@ -1,6 +1,6 @@
 """A user's own clip with a user's own weights, as `make demo VIDEO=clip.mp4 MODEL=yolov8n.pt` runs them."""
 
-from demo.client import Client
+from client import Client
 from local.ports import free_port
 from local.stack import StackSettings, running_stack
 
@@ -10,9 +10,9 @@ def test_bottles_are_found_in_a_real_clip(tmp_path, videos, checkpoint):
     settings = StackSettings(folder=tmp_path / "stack", port=free_port(), own_model=checkpoint)
     with running_stack(settings) as stack, Client(stack.url, stack.api_key) as client:
         assert stack.own_model is not None
-        video_id = client.upload(videos / "bottle-detection.mp4")
-        analysis_id = client.request_analysis(video_id, stack.own_model.name)
-        state = client.wait(analysis_id, lambda _: stack.keep_alive(), 280)
+        video_id = client.upload(videos / "bottle-detection.mp4")["id"]
+        analysis_id = client.request_analysis(video_id, model=stack.own_model.name)["id"]
+        state = client.wait(analysis_id, seen=lambda _: stack.keep_alive(), seconds=280)
 
     assert state["status"] == "succeeded"
     assert state["summary"]["frames"] == 1189

@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from demo.client import Client
+from client import Client
 from demo.video import make_demo_video
 from local.ports import free_port
 from local.stack import StackSettings, running_stack
@@ -119,10 +119,10 @@ def test_results_outlive_the_stack_and_unfinished_work_is_closed(tmp_path):
     video = make_demo_video(tmp_path / "scene.mp4", seconds=8)
     settings = StackSettings(folder=tmp_path / "stack", port=free_port(), job_environment={"CHUNK_FRAMES": "8"})
     with running_stack(settings) as stack, Client(stack.url, stack.api_key) as client:
-        video_id = client.upload(video.path)
-        finished = client.request_analysis(video_id, "demo-shapes")
-        before = client.wait(finished, lambda _: None, 60)
-        unfinished = client.request_analysis(video_id, "demo-shapes")
+        video_id = client.upload(video.path)["id"]
+        finished = client.request_analysis(video_id, model="demo-shapes")["id"]
+        before = client.wait(finished, seconds=60)
+        unfinished = client.request_analysis(video_id, model="demo-shapes")["id"]
         wait_until(lambda: client.analysis(unfinished)["status"] == "running")
 
     with running_stack(settings) as stack, Client(stack.url, stack.api_key) as client:
@@ -131,7 +131,7 @@ def test_results_outlive_the_stack_and_unfinished_work_is_closed(tmp_path):
         headers = {"Authorization": f"Api-Key {stack.api_key}"}
         page = httpx.get(stack.url + after["links"]["thumbnails"], headers=headers, trust_env=False).json()
         picture = httpx.get(page["results"][0]["url"], trust_env=False)
-        again = client.wait(client.request_analysis(video_id, "demo-shapes"), lambda _: None, 60)
+        again = client.wait(client.request_analysis(video_id, model="demo-shapes")["id"], seconds=60)
 
     # The job tells its own end a moment after the analysis is over.
     assert after == before | {"batch_state": after["batch_state"]}

@@ -9,7 +9,6 @@ import httpx
 import psycopg
 
 from contract.uploads import PART_BYTES_AT_LEAST
-from demo import client as demo_client
 from demo.scenes import Scene, render_scene
 from demo.video import make_demo_video, write_video
 
@@ -27,12 +26,10 @@ def filled(content: bytes, size: int) -> bytes:
     return content + room.to_bytes(4, "big") + b"free" + bytes(room - 8)
 
 
-def test_large_file_is_sent_in_parts_and_analysed(product, tmp_path, monkeypatch):
+def test_large_file_is_sent_in_parts_and_analysed(product, tmp_path):
     """By real HTTP; each part and the whole are checked on the way."""
-    monkeypatch.setattr(demo_client, "_IN_PARTS_FROM_BYTES", PART_BYTES_AT_LEAST)
-
-    video_id = product.client.upload(large(tmp_path / "large.mp4"))
-    state = product.wait(product.client.request_analysis(video_id, "demo-shapes"))
+    video_id = product.client.upload(large(tmp_path / "large.mp4"), in_parts=True)["id"]
+    state = product.wait(product.client.request_analysis(video_id, model="demo-shapes")["id"])
 
     video = asked(product, f"/api/videos/{video_id}")
     assert (video["parts"]["count"], video["checksum"]["algorithm"]) == (3, "SHA256")
@@ -75,7 +72,7 @@ def test_file_that_is_replaced_after_the_look_is_not_analysed(product, tmp_path)
     asked(product, started["links"]["finish"], {})
     send(started, second)
 
-    state = product.wait(product.client.request_analysis(started["id"], "demo-shapes"))
+    state = product.wait(product.client.request_analysis(started["id"], model="demo-shapes")["id"])
 
     assert (state["status"], state["error"]["code"]) == ("failed", "video_changed")
 
