@@ -115,7 +115,9 @@ class MediaBucket:
 
     def begin_parts(self, *, key: str, content_type: str, checksum_algorithm: str = "") -> str:
         """Gives the id of a new multipart upload. Raises StorageUnavailable."""
-        asked = {"ChecksumAlgorithm": checksum_algorithm} if checksum_algorithm else {}
+        asked = (
+            {"ChecksumAlgorithm": checksum_algorithm, "ChecksumType": "COMPOSITE"} if checksum_algorithm else {}
+        )
         with _translated(f"CreateMultipartUpload in {self.name}"):
             reply = self._client.create_multipart_upload(
                 Bucket=self.name, Key=key, ContentType=content_type, **asked

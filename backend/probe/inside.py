@@ -77,10 +77,10 @@ class Fed(io.RawIOBase):
 
 
 def main() -> None:
-    size_bytes = int(sys.argv[-1])
+    extent, size_bytes = sys.argv[-2], int(sys.argv[-1])
     confined = confine(cpu_seconds=CPU_SECONDS, memory_bytes=MEMORY_BYTES)
     try:
-        tell({"confined": confined, "facts": look(Fed(size_bytes), size_bytes)})
+        tell({"confined": confined, "facts": look(Fed(size_bytes), size_bytes, extent == "beginning")})
     except Refused as exc:
         tell({"confined": confined, "refused": exc.code.value, "detail": str(exc)[:500]})
     except MemoryError:
@@ -89,13 +89,16 @@ def main() -> None:
         tell({"confined": confined, "fault": traceback.format_exc()[-4000:]})
 
 
-def look(file: Fed, size_bytes: int) -> dict[str, Any]:
-    """Raises Refused, and MemoryError."""
+def look(file: Fed, size_bytes: int, beginning: bool) -> dict[str, Any]:
+    """From the `beginning` alone, the length is an estimate. Raises Refused, and MemoryError."""
+    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
+    if beginning:
+        options["fflags"] = "+ignidx"
     try:
         container = av.open(
             file,
             mode="r",
-            container_options={"format_whitelist": CONTAINERS, "protocol_whitelist": "none"},
+            container_options=options,
             metadata_errors="replace",
         )
     except av.error.MemoryError:
@@ -104,13 +107,17 @@ def look(file: Fed, size_bytes: int) -> dict[str, Any]:
         raise Refused(ErrorCode.VIDEO_UNREADABLE, str(exc)) from None
     with container:
         stream = _picture_stream(container)
-        picture, packets, packet_bytes = _first_picture(container, stream)
+        untold = beginning or (stream.duration is None and container.duration is None and not stream.frames)
+        picture, packets, packet_bytes = _first_picture(container, stream, _PACKETS_WEIGHED if untold else 1)
         rotation = 0 if picture is None else _rotation(picture)
         context = stream.codec_context
         width, height = (context.width, context.height) if picture is None else (picture.width, picture.height)
         if rotation in (90, 270):
             width, height = height, width
-        duration_us, frames, estimated = _length(container, stream, size_bytes, packets, packet_bytes)
+        if untold:
+            duration_us, frames = _estimate(stream, size_bytes, packets, packet_bytes)
+        else:
+            duration_us, frames = _length(container, stream)
         return {
             "container": container.format.name,
             "codec": context.codec.canonical_name,
@@ -119,7 +126,7 @@ def look(file: Fed, size_bytes: int) -> dict[str, Any]:
             "rotation_degrees": rotation,
             "duration_us": duration_us,
             "frames": frames,
-            "estimated": estimated,
+            "estimated": untold,
         }
 
 
@@ -137,13 +144,16 @@ def _picture_stream(container: InputContainer) -> VideoStream:
     return stream
 
 
-def _first_picture(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame | None, int, int]:
+def _first_picture(
+    container: InputContainer, stream: VideoStream, enough: int
+) -> tuple[VideoFrame | None, int, int]:
     """The first picture that can be decoded, and number and bytes of the packets that were looked at.
+
+    With a picture, `enough` packets are looked at.
 
     None where there may be one further on: what cannot be told here is left to the job. Raises Refused where the
     whole file was looked at.
     """
-    enough = _PACKETS_WEIGHED if _untold(container, stream) else 1
     picture, packets, packet_bytes = None, 0, 0
     try:
         for packet in container.demux(stream):
@@ -178,29 +188,30 @@ def _rotation(picture: VideoFrame) -> int:
     return 0
 
 
-def _untold(container: InputContainer, stream: VideoStream) -> bool:
-    """Does nothing in the file tell how long it is?"""
-    return stream.duration is None and container.duration is None and not stream.frames
-
-
-def _length(
-    container: InputContainer, stream: VideoStream, size_bytes: int, packets: int, packet_bytes: int
-) -> tuple[int | None, int | None, bool]:
-    """Microseconds, frames, and whether they are only an estimate, by the size of the first packets."""
-    rate = stream.average_rate or stream.guessed_rate
-    estimated = _untold(container, stream)
-    duration, frames = None, stream.frames or None
+def _length(container: InputContainer, stream: VideoStream) -> tuple[int | None, int | None]:
+    """Microseconds and frames, as the file tells them."""
+    duration, rate = None, _rate(stream)
     if stream.duration is not None and stream.time_base is not None:
         duration = stream.duration * stream.time_base
     elif container.duration is not None:
         duration = Fraction(container.duration, 1_000_000)
-    if estimated and packet_bytes:
-        frames = round(size_bytes * packets / packet_bytes)
-    if frames is None and duration is not None and rate:
-        frames = round(duration * rate)
-    if duration is None and frames is not None and rate:
-        duration = frames / rate
-    return None if duration is None else round(duration * 1_000_000), frames, estimated
+    elif rate:
+        duration = stream.frames / rate
+    frames = stream.frames or (round(duration * rate) if duration is not None and rate else None)
+    return None if duration is None else round(duration * 1_000_000), frames
+
+
+def _estimate(
+    stream: VideoStream, size_bytes: int, packets: int, packet_bytes: int
+) -> tuple[int | None, int | None]:
+    """Microseconds and frames, as if all of the file were like its first packets."""
+    rate = _rate(stream)
+    frames = round(size_bytes * packets / packet_bytes) if packet_bytes else None
+    return round(frames / rate * 1_000_000) if frames and rate else None, frames
+
+
+def _rate(stream: VideoStream) -> Fraction | None:
+    return stream.average_rate or stream.guessed_rate
 
 
 def tell(message: dict[str, Any]) -> None:

@@ -106,14 +106,26 @@ class _Blocks:
         return self._kept[number]
 
 
-def look_at(read: Read, size_bytes: int) -> VideoFacts | Refusal:
-    """What kind of video the object is, or why it is none. Raises ProbeFailed and whatever `read` raises."""
+def look_at(read: Read, size_bytes: int) -> VideoFacts | Refusal | None:
+    """What kind of video the object is, or why it is none; None where that takes more than a look.
+
+    Raises ProbeFailed and whatever `read` raises.
+    """
     if size_bytes == 0:
         return Refusal(code=ErrorCode.VIDEO_EMPTY, detail="no bytes")
     blocks = _Blocks(read, size_bytes)
+    found = _one_look(blocks, size_bytes, "whole")
+    if blocks.exhausted:
+        # MP4 in fragments has no index: its demuxer visits each of them, of which there may be thousands.
+        blocks = _Blocks(read, size_bytes)
+        found = _one_look(blocks, size_bytes, "beginning")
+    return None if blocks.exhausted and isinstance(found, Refusal) else found
+
+
+def _one_look(blocks: _Blocks, size_bytes: int, extent: str) -> VideoFacts | Refusal:
     # No credentials, no addresses: it is given nothing of this process's environment.
     with subprocess.Popen(
-        [sys.executable, "-I", "-c", _CODE, str(_ROOT), str(size_bytes)],
+        [sys.executable, "-I", "-c", _CODE, str(_ROOT), extent, str(size_bytes)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -125,7 +137,7 @@ def look_at(read: Read, size_bytes: int) -> VideoFacts | Refusal:
             told = _conversation(process, blocks)
         finally:
             process.kill()
-    return _verdict(told, process.returncode, blocks)
+    return _verdict(told, process.returncode)
 
 
 def _conversation(process: "subprocess.Popen[bytes]", blocks: _Blocks) -> dict[str, Any] | None:
@@ -175,7 +187,7 @@ def _send(descriptor: int, data: bytes) -> None:
         left = left[os.write(descriptor, left) :]
 
 
-def _verdict(told: dict[str, Any] | None, returncode: int, blocks: _Blocks) -> VideoFacts | Refusal:
+def _verdict(told: dict[str, Any] | None, returncode: int) -> VideoFacts | Refusal:
     if told is None:
         if returncode == -signal.SIGXCPU or returncode == -signal.SIGKILL:
             return Refusal(code=ErrorCode.VIDEO_TOO_COMPLEX, detail="time")

@@ -35,13 +35,14 @@ def probe_once(bucket: MediaBucket) -> int:
     except StorageUnavailable:
         _put_back(video, probe_attempts=video.probe_attempts)  # no fault of the file's
         raise
-    if found is None:
+    except ProbeFailed:
+        logger.exception("probe failed", extra={"video_id": video.pk, "attempt": video.probe_attempts + 1})
         _put_back(video)
         return 1
     outcome: dict[str, Any] = {"status": VideoStatus.READY.value, "facts": None}
     if isinstance(found, Refusal):
         outcome = {"status": VideoStatus.REFUSED.value, "refusal_code": found.code.value}
-    else:
+    elif found is not None:
         outcome["facts"] = found.to_dict()
     if Video.objects.filter(pk=video.pk, status=VideoStatus.PROBING.value).update(**outcome):
         detail = found.detail if isinstance(found, Refusal) else ""
@@ -77,8 +78,7 @@ def _claimed() -> Video | None:
 
 
 def _looked_at(video: Video, bucket: MediaBucket) -> VideoFacts | Refusal | None:
-    """None where it must be tried again. Raises StorageUnavailable."""
-    known = {"video_id": video.pk, "attempt": video.probe_attempts + 1}
+    """Raises StorageUnavailable and ProbeFailed."""
     if video.probe_attempts >= ATTEMPTS:
         # Whoever tried it came to no end; one file must not keep the workers from all others.
         return Refusal(code=ErrorCode.INTERNAL, detail=f"{ATTEMPTS} attempts")
@@ -87,9 +87,6 @@ def _looked_at(video: Video, bucket: MediaBucket) -> VideoFacts | Refusal | None
         return look_at(read, video.size_bytes)
     except ObjectChanged as exc:
         return Refusal(code=ErrorCode.VIDEO_CHANGED, detail=str(exc))
-    except ProbeFailed:
-        logger.exception("probe failed", extra=known)
-        return None
 
 
 def _read(bucket: MediaBucket, video: Video, offset: int, length: int) -> bytes:

@@ -344,5 +344,5 @@ def test_calls_in_any_order_and_number_give_the_whole_file_or_none(
 ):
     machine = type("Machine", (AnyOrder,), {"api": api, "owner": owner, "bucket": media, "s3": s3_client})
     case = machine.TestCase
-    case.settings = hypothesis_settings(max_examples=25, stateful_step_count=15)
+    case.settings = hypothesis_settings(max_examples=15, stateful_step_count=12)
     case().runTest()
