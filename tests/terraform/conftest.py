@@ -3,7 +3,6 @@ import os
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from contract.manifest import RUNTIME_ABI
 from local.ports import HOST, free_port
 from tests.terraform.running import REPOSITORY, Configuration, required, stage
+from tools import lambda_zip
 
 REGION = "us-east-1"
 DOMAIN = "video.example.org"
@@ -78,12 +78,9 @@ class Applied:
 
 @pytest.fixture(scope="session")
 def lambda_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The function's code as a zip file."""
+    """What `make lambda-zip` makes."""
     path = tmp_path_factory.mktemp("package") / "lambda_sqs_to_batch.zip"
-    with zipfile.ZipFile(path, "w") as package:
-        for folder in ("contract", "lambda_sqs_to_batch"):
-            for source in sorted((REPOSITORY / folder).glob("*.py")):
-                package.write(source, source.relative_to(REPOSITORY))
+    lambda_zip.build(path)
     return path
 
 

@@ -35,8 +35,8 @@ variable "old_version_days" {
 variable "incomplete_upload_days" {
   type        = number
   nullable    = false
-  default     = 2
-  description = "After how many days the parts of an unfinished upload are removed; longer than an upload may take."
+  default     = 7
+  description = "After how many days S3 removes the parts of an unfinished upload that the worker does not know; no upload may take longer."
 
   validation {
     condition     = floor(var.incomplete_upload_days) == var.incomplete_upload_days && var.incomplete_upload_days >= 1

@@ -26,7 +26,7 @@ run "a_private_bucket" {
   }
 
   assert {
-    condition     = aws_s3_bucket_lifecycle_configuration.media.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation == 2
+    condition     = aws_s3_bucket_lifecycle_configuration.media.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation == 7
     error_message = "Parts that nobody finished are removed."
   }
 }
