@@ -14,7 +14,7 @@ HOW := $(if $(CONTAINERS),--containers $(if $(BASE),--base "$(BASE)"))
 FOR_MODEL := $(if $(filter %.pt,$(wildcard $(MODEL))),.venv/.torch,.venv/.local)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-terraform lint openapi demo-model image bench bench-first-run bench-analyser bench-analyser-gpu terraform-inputs costs lock clean
+.PHONY: help demo up down test test-terraform lint openapi demo-model image bench bench-first-run bench-analyser bench-analyser-gpu terraform-docs terraform-inputs costs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ down: ## Stop a stack that serves in another terminal
 test: .venv/.test ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
-test-terraform: .venv/.test ## Run the tests of terraform/ alone; takes terraform, and TF_PLUGIN_DIR where its provider lies at hand
+test-terraform: .venv/.test .venv/.checkov ## Run the tests of terraform/ alone; takes terraform, and TF_PLUGIN_DIR where its provider lies at hand
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup tests/terraform
 
 lint: .venv/.test ## Check style, types and import rules
@@ -72,6 +72,9 @@ bench-analyser: .venv/.test ## Measure speed, storing, memory and kills of the a
 bench-analyser-gpu: .venv/.torch ## Measure the analyser on a GPU (needs one, and the same two folders)
 	@$(BIN)/python -m bench.analyser_gpu
 
+terraform-docs: ## Write the README of each Terraform module from its variables and outputs
+	@$(PYTHON) tools/terraform_docs.py
+
 terraform-inputs: ## Write terraform/contract.json, what Terraform declares of the contract
 	@$(PYTHON) tools/terraform_inputs.py
 
@@ -106,4 +109,11 @@ clean: ## Stop a running stack, then remove the environment and all local state
 .venv/.test: .venv/.torch
 	@echo "· installing what the tests need"
 	@$(PIP) --group test
+	@touch $@
+
+# Apart, since it pins what we use as well.
+.venv/.checkov: .venv/.python
+	@echo "· installing checkov"
+	@$(PYTHON) -m venv .venv/checkov
+	@.venv/checkov/bin/python -m pip --disable-pip-version-check --quiet install checkov==3.3.30
 	@touch $@

@@ -23,7 +23,7 @@ DOMAIN = "video.example.org"
 # What moto does not have. Each of these files holds nothing else, and terraform's own mocks check them.
 NOT_IN_MOTO = ("redrive_allow.tf", "autoscaling.tf", "budget.tf")
 
-_PROVIDER_FOR_MOTO = """
+PROVIDER_FOR_MOTO = """
 provider "aws" {
   skip_credentials_validation = true
   skip_metadata_api_check     = true
@@ -131,7 +131,7 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     required("terraform")
     folder = stage(tmp_path_factory.mktemp("applied"), without=NOT_IN_MOTO)
     for root in ("account", "environments/minimal"):
-        (folder / root / "moto_override.tf").write_text(_PROVIDER_FOR_MOTO, encoding="utf-8")
+        (folder / root / "moto_override.tf").write_text(PROVIDER_FOR_MOTO, encoding="utf-8")
     return folder
 
 

@@ -1,15 +1,19 @@
 """What is true of terraform/ without any account: its form, and `terraform test` with mocked providers."""
 
+import json
+import os
 import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.validate import validate_parameters
 
 from tests.terraform.running import TERRAFORM, Configuration, required, stage
-from tools import terraform_inputs
+from tools import terraform_docs, terraform_inputs
 
 MODULES = sorted(folder.parent.relative_to(TERRAFORM).as_posix() for folder in TERRAFORM.rglob("tests/"))
 
@@ -40,6 +44,12 @@ def test_files_have_terraforms_form():
 def test_terraform_declares_what_the_contract_says():
     """`make terraform-inputs` writes it."""
     assert terraform_inputs.PATH.read_text(encoding="utf-8") == terraform_inputs.text()
+
+
+def test_modules_are_documented_as_they_are():
+    """`make terraform-docs` writes it."""
+    written = {path: path.read_text(encoding="utf-8") for path in TERRAFORM.rglob("README.md")}
+    assert written == terraform_docs.pages()
 
 
 def test_every_module_has_tests():
@@ -79,6 +89,51 @@ def test_every_rule_of_a_variable_refuses_something(module):
     runs = _text(TERRAFORM / module, "tests/*.tftest.hcl")
     refused = Counter(re.findall(r"expect_failures = \[var\.(\w+)\]", runs))
     assert rules <= refused
+
+
+def test_idle_machines_leave_after_the_delay_that_is_set(tmp_path, monkeypatch):
+    """With a stand-in for AWS's command line, and the request held against AWS's own description of it."""
+    batch = stage(tmp_path) / "modules" / "batch"
+    tests = batch / "tests" / "batch.tftest.hcl"
+    whole = tests.read_text(encoding="utf-8")
+    mocked, given = whole[: whole.index("variables {")], whole[whole.index("variables {") : whole.index("run ")]
+    run = 'run "sets_the_delay" {\n  variables {\n    idle_minutes = 45\n  }\n}\n'
+    tests.write_text(mocked.replace("source =", f"{_MOCKED_ARNS}  source =") + given + run, encoding="utf-8")
+    said = tmp_path / "said"
+    program = tmp_path / "aws"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {said}\n', encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    configuration = Configuration(folder=batch)
+    configuration.initialise()
+    configuration("test")
+    words = said.read_text(encoding="utf-8").splitlines()
+    assert words[:3] == ["batch", "update-compute-environment", "--cli-input-json"]
+    requests = [json.loads(word) for word in words if word.startswith("{")]
+    assert len(requests) == 2
+    shape = boto3.client("batch").meta.service_model.operation_model("UpdateComputeEnvironment").input_shape
+    for request in requests:
+        validate_parameters(request, shape)
+        assert request["computeResources"] == {"scalingPolicy": {"minScaleDownDelayMinutes": 45}}
+
+
+_MOCKED_ARNS = """
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/mocked" }
+  }
+  mock_resource "aws_iam_instance_profile" {
+    defaults = { arn = "arn:aws:iam::123456789012:instance-profile/mocked" }
+  }
+  mock_resource "aws_batch_compute_environment" {
+    defaults = { arn = "arn:aws:batch:eu-central-1:123456789012:compute-environment/mocked" }
+  }
+  mock_resource "aws_batch_scheduling_policy" {
+    defaults = { arn = "arn:aws:batch:eu-central-1:123456789012:scheduling-policy/mocked" }
+  }
+  mock_resource "aws_launch_template" {
+    defaults = { id = "lt-0123456789abcdef0", latest_version = 1 }
+  }
+"""
 
 
 def _text(folder: Path, pattern: str) -> str:

@@ -11,8 +11,9 @@ data "aws_ssm_parameter" "manifest" {
 locals {
   contract      = jsondecode(file("${path.module}/../../contract.json"))
   manifest_path = "/tmp/manifest.json"
+  heartbeat     = "/tmp/heartbeat" # a file that the worker touches every second, as long as no loop hangs
 
-  environment = merge(var.environment, {
+  common_environment = merge(var.environment, {
     ALLOWED_HOSTS           = var.domain_name
     CSRF_TRUSTED_ORIGINS    = "https://${var.domain_name}"
     DATABASE_URL            = var.database_url
@@ -23,6 +24,11 @@ locals {
     RUNTIME_MANIFEST        = local.manifest_path
     MANIFEST                = nonsensitive(data.aws_ssm_parameter.manifest.value)
   })
+
+  environments = {
+    for name in keys(local.programs) :
+    name => merge(local.common_environment, name == "worker" ? { WORKER_HEARTBEAT = local.heartbeat } : {})
+  }
 
   secrets = {
     PGPASSWORD = var.database_password_secret_arn
@@ -89,10 +95,17 @@ resource "aws_ecs_task_definition" "this" {
     image        = var.image
     essential    = true
     command      = ["sh", "-c", "printf %s \"$MANIFEST\" > ${local.manifest_path} && exec ${each.value}"]
-    environment  = [for name in sort(keys(local.environment)) : { name = name, value = local.environment[name] }]
+    environment  = [for name in sort(keys(local.environments[each.key])) : { name = name, value = local.environments[each.key][name] }]
     secrets      = [for name in sort(keys(local.secrets)) : { name = name, valueFrom = local.secrets[name] }]
     portMappings = each.key == "api" ? [{ containerPort = var.port, hostPort = var.port, protocol = "tcp" }] : []
     stopTimeout  = 60
+    healthCheck = each.key != "worker" ? null : {
+      command     = ["CMD-SHELL", "test $(($(date +%s) - $(stat -c %Y ${local.heartbeat}))) -lt 30"]
+      interval    = 30
+      timeout     = 5
+      retries     = 3
+      startPeriod = 60
+    }
     logConfiguration = {
       logDriver = "awslogs"
       options = {

@@ -20,7 +20,7 @@ output "run_task_arguments" {
 
 output "environments" {
   description = "Environment of each program, without the secrets."
-  value       = { for name in keys(local.programs) : name => local.environment }
+  value       = local.environments
 }
 
 output "cluster_name" {

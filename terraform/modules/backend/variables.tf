@@ -100,12 +100,12 @@ variable "environment" {
   type        = map(string)
   nullable    = false
   default     = {}
-  description = "Settings of the backend, such as SOURCE_URL and LOG_LEVEL; no secrets."
+  description = "Settings of the backend, such as SOURCE_URL, LOG_LEVEL and KEEP_ANALYSES_DAYS; no secrets."
 
   validation {
     condition = length(setintersection(keys(var.environment), [
       "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DATABASE_URL", "DEAD_REQUESTS_QUEUE_URL", "DEBUG", "HTTPS", "JOB_EVENTS_QUEUE_URL",
-      "MANIFEST", "MEDIA_BUCKET", "PGPASSWORD", "REQUESTS_QUEUE_URL", "RUNTIME_MANIFEST", "SECRET_KEY",
+      "MANIFEST", "MEDIA_BUCKET", "PGPASSWORD", "REQUESTS_QUEUE_URL", "RUNTIME_MANIFEST", "SECRET_KEY", "WORKER_HEARTBEAT",
     ])) == 0
     error_message = "The backend's environment may not set what comes from other resources, such as DATABASE_URL or SECRET_KEY, nor DEBUG and HTTPS."
   }

@@ -65,7 +65,7 @@ variable "runnable_limit_seconds" {
   type        = number
   nullable    = false
   default     = 7200
-  description = "After how long a job that cannot start, for want of machines or by a mistake in its definition, is ended."
+  description = "After how long a job that cannot start, for want of machines or by a mistake in its definition, is ended; later than the worker, which first moves it On-Demand."
 
   validation {
     condition     = floor(var.runnable_limit_seconds) == var.runnable_limit_seconds && var.runnable_limit_seconds >= 600 && var.runnable_limit_seconds <= 86400

@@ -28,8 +28,8 @@ variable "job_events_visibility_seconds" {
 variable "max_receives" {
   type        = number
   nullable    = false
-  default     = 3
-  description = "How often a message is delivered before it becomes a dead letter."
+  default     = 5
+  description = "How often a message is delivered before it becomes a dead letter; times the visibility, how long AWS Batch may be away before requests fail."
 
   validation {
     condition     = floor(var.max_receives) == var.max_receives && var.max_receives >= 2 && var.max_receives <= 1000

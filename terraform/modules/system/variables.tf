@@ -101,7 +101,7 @@ variable "database" {
 
 variable "submitter" {
   type = object({
-    timeout_seconds     = optional(number, 60)
+    timeout_seconds     = optional(number, 30)
     maximum_concurrency = optional(number)
     max_receives        = optional(number)
   })
