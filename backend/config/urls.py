@@ -8,16 +8,16 @@ from backend.config import api_docs
 from backend.live import apis as live_api
 from backend.plans import apis as plans_api
 from backend.plans import pages as plans_pages
-from backend.videos import apis, export_apis, pages, result_apis, video_apis
+from backend.videos import apis, export_apis, pages, result_apis, upload_apis, video_apis
 from backend.webhooks import apis as webhooks_api
 
 API: list[URLPattern] = [
     path("api/videos", video_apis.VideoList.as_view(), name="api-videos"),
     path("api/videos/<uuid:video_id>", video_apis.VideoDetail.as_view(), name="api-video"),
-    path("api/videos/<uuid:video_id>/sign", video_apis.VideoSign.as_view(), name="api-video-sign"),
-    path("api/videos/<uuid:video_id>/parts", video_apis.VideoParts.as_view(), name="api-video-parts"),
-    path("api/videos/<uuid:video_id>/finish", video_apis.VideoFinish.as_view(), name="api-video-finish"),
-    path("api/videos/<uuid:video_id>/abort", video_apis.VideoAbort.as_view(), name="api-video-abort"),
+    path("api/videos/<uuid:video_id>/sign", upload_apis.VideoSign.as_view(), name="api-video-sign"),
+    path("api/videos/<uuid:video_id>/parts", upload_apis.VideoParts.as_view(), name="api-video-parts"),
+    path("api/videos/<uuid:video_id>/finish", upload_apis.VideoFinish.as_view(), name="api-video-finish"),
+    path("api/videos/<uuid:video_id>/abort", upload_apis.VideoAbort.as_view(), name="api-video-abort"),
     path("api/analyses", apis.AnalysisList.as_view(), name="api-analyses"),
     path("api/analyses/live", live_api.AnalysesLive.as_view(), name="api-analyses-live"),
     path("api/analyses/<uuid:analysis_id>", apis.AnalysisDetail.as_view(), name="api-analysis"),

@@ -1,9 +1,7 @@
 """The media bucket. Videos never pass through the backend: browsers and jobs use presigned URLs and S3 itself."""
 
-from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from http import HTTPStatus
@@ -14,55 +12,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from backend.gateways.clients import client
 from backend.gateways.errors import ObjectChanged, PartsRefused, StorageUnavailable, UploadGone
+from backend.gateways.stored import CHECKSUM_BYTES, Checksum, PresignedUpload, StoredObject, StoredPart
 
-CHECKSUM_BYTES = {"SHA256": 32, "CRC32": 4}  # what S3 and any client can compute
 PARTS_LISTED = 1000  # by one call; S3 gives no more
-# Completing puts the parts together, which may take minutes: https://docs.aws.amazon.com/AmazonS3/latest/API/
-# API_CompleteMultipartUpload.html
+# Putting many parts together takes S3 a while; meanwhile it sends blanks, so that this is for a whole silence:
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 _COMPLETING_SECONDS = 60
-
-
-def is_checksum(value: str, algorithm: str) -> bool:
-    try:
-        return len(b64decode(value, validate=True)) == CHECKSUM_BYTES[algorithm]
-    except ValueError:  # also of letters that are not ASCII
-        return False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Checksum:
-    """Of one PUT, or of one part."""
-
-    algorithm: str  # a key of CHECKSUM_BYTES
-    value: str  # base64
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {f"x-amz-checksum-{self.algorithm.lower()}": self.value}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PresignedUpload:
-    method: str
-    url: str
-    headers: Mapping[str, str]  # the sender must send exactly these
-    expires_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoredObject:
-    size_bytes: int
-    etag: str
-    checksum_algorithm: str  # empty where S3 has none of those we know
-    checksum: str  # of a multipart upload that of its parts' checksums, without S3's `-<parts>`
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoredPart:
-    number: int
-    size_bytes: int
-    etag: str
-    checksums: Mapping[str, str]  # by algorithm; some of S3's likes do not list them
 
 
 class MediaBucket:

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from backend.config.openapi import page_of
-from backend.gateways.s3 import CHECKSUM_BYTES
+from backend.gateways.stored import CHECKSUM_BYTES
 from backend.videos.models import VideoStatus
 from contract.manifest import TASKS
 from contract.plans import Plan

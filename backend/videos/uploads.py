@@ -1,4 +1,4 @@
-"""Uploads: started, signed, listed, finished, aborted. The bytes go from the client to S3 and never come here."""
+"""Uploads: started, signed, listed, aborted. The bytes go from the client to S3 and never come here."""
 
 import logging
 import uuid
@@ -10,17 +10,13 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from backend.accounts.models import User
-from backend.gateways.errors import PartsRefused, StorageUnavailable, UploadGone
-from backend.gateways.s3 import Checksum, PresignedUpload, StoredPart, is_checksum
+from backend.gateways.errors import StorageUnavailable, UploadGone
+from backend.gateways.stored import Checksum, PresignedUpload, StoredPart, is_checksum
 from backend.plans.limits import require_size
 from backend.videos.errors import (
     IdempotencyKeyReused,
-    PartsIncomplete,
     RequestInvalid,
     UploadAborted,
-    UploadChecksumMismatch,
-    UploadIncomplete,
-    UploadMissing,
     UploadNotInParts,
     UploadOver,
     VideoNotFound,
@@ -111,7 +107,7 @@ def sign_parts(*, owner: User, video_id: uuid.UUID, checksums: Mapping[int, str]
     Raises VideoNotFound, UploadOver, UploadAborted, UploadNotInParts, RequestInvalid, StorageUnavailable.
     """
     video = _in_parts(owner, video_id)
-    count = part_count(video.size_bytes, _part_bytes(video))
+    count = part_count(video.size_bytes, bytes_of_part(video))
     beyond = [number for number in checksums if not 1 <= number <= count]
     if beyond:
         raise RequestInvalid({"parts": [f"This file has the parts 1 to {count}."]})
@@ -127,7 +123,7 @@ def sign_parts(*, owner: User, video_id: uuid.UUID, checksums: Mapping[int, str]
             key=video.key,
             upload_id=video.upload_id,
             number=number,
-            size_bytes=part_size(video.size_bytes, _part_bytes(video), number),
+            size_bytes=part_size(video.size_bytes, bytes_of_part(video), number),
             seconds=settings.UPLOAD_URL_SECONDS,
             checksum=_checksum(video, value),
         )
@@ -147,72 +143,21 @@ def parts_of(*, owner: User, video_id: uuid.UUID, after: int = 0) -> Sequence[St
         raise UploadOver(video.status) from None
 
 
-def finish_upload(*, owner: User, video_id: uuid.UUID, checksum: str = "") -> Video:
-    """Checks that the file has arrived, whole, and has it looked at; doing it twice is harmless.
-
-    `checksum` is that of all parts' checksums together. Raises VideoNotFound, UploadMissing, UploadIncomplete,
-    PartsIncomplete, UploadChecksumMismatch, UploadAborted, RequestInvalid, StorageUnavailable.
-    """
-    video = _video(owner, video_id)
-    if checksum:
-        _require_part_checksums(video, checksum)
-    if video.status == VideoStatus.ABORTED:
-        raise UploadAborted
-    if video.status != VideoStatus.UPLOADING:
-        return video
-    bucket = media_bucket()  # outside a transaction: S3 may take seconds
-    stored = bucket.stored(video.key)
-    if stored is None and video.upload_id:
-        _put_together(video)
-        stored = bucket.stored(video.key)
-    if stored is None:
-        raise UploadMissing
-    if stored.size_bytes != video.size_bytes:
-        raise UploadIncomplete(declared=video.size_bytes, stored=stored.size_bytes)
-    stated = checksum or video.checksum
-    if stated and (stored.checksum_algorithm, stored.checksum) != (video.checksum_algorithm, stated):
-        if video.upload_id:  # the parts are no more, so they cannot be sent again
-            _give_up(video)
-        raise UploadChecksumMismatch(video.checksum_algorithm)
-    with transaction.atomic():
-        changed = Video.objects.filter(pk=video.pk, status=VideoStatus.UPLOADING.value).update(
-            status=VideoStatus.PROBING.value,
-            uploaded_at=Now(),
-            probe_not_before=Now(),
-            etag=stored.etag,
-            checksum_algorithm=stored.checksum_algorithm,
-            checksum=stored.checksum,
-        )
-        video.refresh_from_db()
-    if changed:
-        logger.info("upload finished", extra={"video_id": video.pk, "user_id": owner.pk})
-    if video.status == VideoStatus.ABORTED:
-        raise UploadAborted
-    return video
-
-
 def abort_upload(*, owner: User, video_id: uuid.UUID) -> Video:
     """Gives up an upload; doing it twice is harmless. Raises VideoNotFound and UploadOver.
 
     URLs that were handed out stay good for a while, so the worker removes what may yet arrive.
     """
-    video = _video(owner, video_id)
+    video = owned_video(owner, video_id)
     if video.status == VideoStatus.UPLOADING:
-        _give_up(video)
+        give_up(video)
     if video.status != VideoStatus.ABORTED:
         raise UploadOver(video.status)
     return video
 
 
-def _require_part_checksums(video: Video, checksum: str) -> None:
-    """Raises RequestInvalid: a slip of the client must not cost it the upload."""
-    if not (video.upload_id and video.checksum_algorithm):
-        raise RequestInvalid({"checksum": ["The upload was started without part checksums."]})
-    if not is_checksum(checksum, video.checksum_algorithm):
-        raise RequestInvalid({"checksum": [f"It is no {video.checksum_algorithm}."]})
-
-
-def _give_up(video: Video) -> None:
+def give_up(video: Video) -> None:
+    """The worker removes what S3 cannot be told to remove now."""
     changed = Video.objects.filter(pk=video.pk, status=VideoStatus.UPLOADING.value).update(
         status=VideoStatus.ABORTED.value
     )
@@ -225,35 +170,6 @@ def _give_up(video: Video) -> None:
             media_bucket().abort_parts(key=video.key, upload_id=video.upload_id)
         except StorageUnavailable:
             logger.warning("parts are left to the worker", extra={"video_id": video.pk}, exc_info=True)
-
-
-def _put_together(video: Video) -> None:
-    """Raises PartsIncomplete, UploadAborted and StorageUnavailable."""
-    bucket, size = media_bucket(), _part_bytes(video)
-    arrived: list[StoredPart] = []
-    try:
-        while page := bucket.parts(
-            key=video.key, upload_id=video.upload_id, after=arrived[-1].number if arrived else 0
-        ):
-            arrived += page
-        sizes = {part.number: part.size_bytes for part in arrived}
-        count = part_count(video.size_bytes, size)
-        lacking = [
-            number
-            for number in range(1, count + 1)
-            if sizes.get(number) != part_size(video.size_bytes, size, number)
-        ]
-        if lacking:
-            raise PartsIncomplete(lacking)
-        bucket.complete_parts(key=video.key, upload_id=video.upload_id, parts=arrived[:count])
-    except UploadGone:
-        # Put together by a request whose answer was lost, or ended by the bucket's rule.
-        if bucket.stored(video.key) is None:
-            _give_up(video)
-            raise UploadAborted from None
-    except PartsRefused as exc:
-        logger.info("parts refused", extra={"video_id": video.pk, "cause": str(exc)})
-        raise PartsIncomplete([]) from exc
 
 
 def _started_before(video: Video) -> Video | None:
@@ -296,7 +212,8 @@ def _touch(video: Video) -> None:
         raise UploadOver(VideoStatus(Video.objects.values_list("status", flat=True).get(pk=video.pk)))
 
 
-def _part_bytes(video: Video) -> int:
+def bytes_of_part(video: Video) -> int:
+    """Of every part but the last, of an upload in parts."""
     assert video.part_bytes is not None
     return video.part_bytes
 
@@ -309,7 +226,7 @@ def _in_parts(owner: User, video_id: uuid.UUID) -> Video:
 
 
 def _unfinished(owner: User, video_id: uuid.UUID) -> Video:
-    video = _video(owner, video_id)
+    video = owned_video(owner, video_id)
     if video.status == VideoStatus.ABORTED:
         raise UploadAborted
     if video.status != VideoStatus.UPLOADING:
@@ -317,7 +234,8 @@ def _unfinished(owner: User, video_id: uuid.UUID) -> Video:
     return video
 
 
-def _video(owner: User, video_id: uuid.UUID) -> Video:
+def owned_video(owner: User, video_id: uuid.UUID) -> Video:
+    """Raises VideoNotFound."""
     video = Video.objects.filter(owner=owner, pk=video_id).first()
     if video is None:
         raise VideoNotFound

@@ -12,24 +12,22 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from backend.accounts.scopes import Scope
-from backend.config.openapi import Answer, documented, page_of
+from backend.config.openapi import Answer, documented
 from backend.config.serializers import StrictSerializer
-from backend.gateways.s3 import CHECKSUM_BYTES, PARTS_LISTED, PresignedUpload, StoredPart, is_checksum
+from backend.gateways.stored import CHECKSUM_BYTES, PresignedUpload, is_checksum
 from backend.plans.errors import FileTooLarge
 from backend.videos import errors, examples, schemas, selectors, uploads
 from backend.videos.apis import IDEMPOTENCY_KEY
 from backend.videos.filters import videos_where
 from backend.videos.models import Video, VideoStatus
-from backend.videos.probing import wait_for_verdict
-from backend.videos.queries import PartQuery, VideoQuery
+from backend.videos.queries import VideoQuery
 from backend.videos.representations import video_document
-from contract.uploads import OBJECT_BYTES_AT_MOST, PARTS_AT_MOST, PUT_BYTES_AT_MOST
+from contract.uploads import OBJECT_BYTES_AT_MOST, PUT_BYTES_AT_MOST
 
 UNKNOWN_TYPE = "application/octet-stream"
 CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w.+-]+=[\w.+\", -]+)*", re.ASCII)
 POLL_SECONDS = 1
 POLLED = {"Retry-After": "Seconds after which to look again."}
-UNFINISHED = (errors.VideoNotFound, errors.UploadOver, errors.UploadAborted)
 
 
 class ChecksumField(serializers.CharField):
@@ -136,7 +134,7 @@ class VideoList(APIView):
         headers = {"Location": reverse("api-video", args=[started.video.pk])}
         if started.replayed:
             headers["Idempotency-Replayed"] = "true"
-        upload = {"upload": _signed(started.upload)} if started.upload else {}
+        upload = {"upload": signed_document(started.upload)} if started.upload else {}
         return Response(
             {**video_document(started.video), **upload}, status=status.HTTP_201_CREATED, headers=headers
         )
@@ -163,121 +161,10 @@ class VideoDetail(APIView):
         video = selectors.video_of(request.user, video_id)
         if video is None:
             raise Http404
-        return _answer(video)
+        return answer_of(video)
 
 
-class VideoSign(APIView):
-    class Input(StrictSerializer):
-        class Part(StrictSerializer):
-            number = serializers.IntegerField(min_value=1, max_value=PARTS_AT_MOST)
-            checksum = ChecksumField(required=False)
-
-        parts = Part(
-            many=True, required=False, max_length=uploads.SIGNED_AT_ONCE, help_text="None for a file in one piece."
-        )
-
-    @documented(
-        "sign_upload",
-        scope=Scope.VIDEOS_WRITE,
-        summary="Sign an upload, or parts of it",
-        tag="Videos",
-        body=Input,
-        body_example=examples.SIGN_PARTS,
-        answers={200: Answer(description="The URLs.", schema=schemas.Signed, example=examples.SIGNED_PARTS)},
-        refusals=(*UNFINISHED, errors.UploadNotInParts),
-    )
-    def post(self, request: Request, video_id: uuid.UUID) -> Response:
-        """Gives URLs for parts of a file, or a new one for a file in one piece, each good for an hour.
-
-        A part may be signed and sent again as often as it takes.
-        """
-        asked = self.Input.read(request).get("parts")
-        if not asked:
-            return Response({"upload": _signed(uploads.sign_upload(owner=request.user, video_id=video_id))})
-        checksums = {part["number"]: part.get("checksum", "") for part in asked}
-        signed = uploads.sign_parts(owner=request.user, video_id=video_id, checksums=checksums)
-        return Response({"parts": [{"number": number, **_signed(part)} for number, part in signed.items()]})
-
-
-class VideoParts(APIView):
-    @documented(
-        "list_parts",
-        scope=Scope.VIDEOS_READ,
-        summary="List the parts that have arrived",
-        tag="Videos",
-        query=PartQuery,
-        answers={
-            200: Answer(
-                description="Parts in the order of their numbers.",
-                schema=page_of(schemas.StoredPart),
-                example=examples.page(examples.STORED_PART),
-            )
-        },
-        refusals=(*UNFINISHED, errors.UploadNotInParts),
-    )
-    def get(self, request: Request, video_id: uuid.UUID) -> Response:
-        """What the storage has of an upload in parts, so that only the others need be sent."""
-        after = PartQuery.read(request)["after"]
-        parts = uploads.parts_of(owner=request.user, video_id=video_id, after=after)
-        link = f"{reverse('api-video-parts', args=[video_id])}?after={parts[-1].number}" if parts else None
-        more = len(parts) == PARTS_LISTED
-        return Response({"results": [_part(part) for part in parts], "next": link if more else None})
-
-
-class VideoFinish(APIView):
-    class Input(StrictSerializer):
-        checksum = ChecksumField(required=False, help_text="Of the checksums of all parts, in their order.")
-
-    @documented(
-        "finish_upload",
-        scope=Scope.VIDEOS_WRITE,
-        summary="Finish an upload",
-        tag="Videos",
-        body=Input,
-        body_example=examples.FINISH_UPLOAD,
-        answers={
-            200: Answer(description="The video.", schema=schemas.Video, example=examples.VIDEO),
-            202: Answer(
-                description="The file is being looked at.",
-                schema=schemas.Video,
-                example=examples.PROBING,
-                headers=POLLED,
-            ),
-        },
-        refusals=(
-            errors.VideoNotFound,
-            errors.UploadMissing,
-            errors.UploadIncomplete,
-            errors.UploadChecksumMismatch,
-            errors.UploadAborted,
-        ),
-    )
-    def post(self, request: Request, video_id: uuid.UUID) -> Response:
-        """Says that the file has been sent; its size and checksum are compared with what was declared.
-
-        Then it is looked at, for which this call waits a few seconds. Doing it twice is harmless.
-        """
-        checksum = self.Input.read(request).get("checksum", "")
-        return _answer(
-            wait_for_verdict(uploads.finish_upload(owner=request.user, video_id=video_id, checksum=checksum))
-        )
-
-
-class VideoAbort(APIView):
-    @documented(
-        "abort_upload",
-        scope=Scope.VIDEOS_WRITE,
-        summary="Abort an upload",
-        tag="Videos",
-        answers={200: Answer(description="The video, aborted.", schema=schemas.Video, example=examples.ABORTED)},
-        refusals=(errors.VideoNotFound, errors.UploadOver),
-    )
-    def post(self, request: Request, video_id: uuid.UUID) -> Response:
-        """Gives up an upload; what has arrived is removed. Doing it twice is harmless."""
-        return Response(video_document(uploads.abort_upload(owner=request.user, video_id=video_id)))
-
-
-def _answer(video: Video) -> Response:
+def answer_of(video: Video) -> Response:
     """202 while it is not yet known what was uploaded."""
     if video.status != VideoStatus.PROBING:
         return Response(video_document(video))
@@ -286,19 +173,10 @@ def _answer(video: Video) -> Response:
     )
 
 
-def _signed(upload: PresignedUpload) -> dict[str, Any]:
+def signed_document(upload: PresignedUpload) -> dict[str, Any]:
     return {
         "method": upload.method,
         "url": upload.url,
         "headers": upload.headers,
         "expires_at": upload.expires_at,
-    }
-
-
-def _part(part: StoredPart) -> dict[str, Any]:
-    return {
-        "number": part.number,
-        "size_bytes": part.size_bytes,
-        "etag": part.etag,
-        "checksum": next(iter(part.checksums.values()), None),
     }

@@ -105,7 +105,7 @@ def test_interrupted_upload_is_taken_up_from_the_list_of_its_parts(api: APIClien
 
 
 def test_long_lists_come_in_pages(api: APIClient, media: str, monkeypatch: pytest.MonkeyPatch):
-    for module in ("backend.gateways.s3", "backend.videos.video_apis"):
+    for module in ("backend.gateways.s3", "backend.videos.upload_apis"):
         monkeypatch.setattr(f"{module}.PARTS_LISTED", 2)
     video = begin(api)
     upload_parts(api, video, *range(1, 10))
