@@ -4,6 +4,10 @@ PORT ?=
 VIDEO ?=
 MODEL ?=
 CONTAINERS ?=
+IMAGE ?=
+QUEUE ?=
+DRY_RUN ?=
+ROLLBACK ?=
 BASE ?=
 
 BIN := .venv/bin
@@ -14,7 +18,7 @@ HOW := $(if $(CONTAINERS),--containers $(if $(BASE),--base "$(BASE)"))
 FOR_MODEL := $(if $(filter %.pt,$(wildcard $(MODEL))),.venv/.torch,.venv/.local)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-terraform lint openapi demo-model image bench bench-first-run bench-analyser bench-analyser-gpu terraform-docs terraform-inputs costs lock clean
+.PHONY: help demo up down test test-terraform lint openapi demo-model image image-backend release bench bench-images bench-first-run bench-analyser bench-analyser-gpu terraform-docs terraform-inputs costs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,16 +52,25 @@ demo-model: .venv/.torch ## Train, export and measure the demo model again (minu
 	@$(BIN)/python -m demo.train_model
 
 image: .venv/.python ## Build the image of the analysis job with docker or podman; BASE= for a mirror of its base
-	@$(BIN)/python tools/batch_image.py $(if $(BASE),--base "$(BASE)")
+	@$(BIN)/python tools/images.py job $(if $(BASE),--base "$(BASE)")
+
+image-backend: .venv/.python ## Build the image of the backend (API, worker, migrations) in the same way
+	@$(BIN)/python tools/images.py backend $(if $(BASE),--base "$(BASE)")
 
 .PHONY: lambda-zip
 lambda-zip: ## Build the Lambda's deployment package, the same bytes from the same sources
 	@$(PYTHON) tools/lambda_zip.py
 
-bench: bench-first-run bench-analyser bench-api bench-lambda ## Measure everything against the bars of the design
+release: .venv/.local ## Check IMAGE=repository@digest on a machine of QUEUE= and let jobs start from it; DRY_RUN=1, ROLLBACK=1
+	@$(BIN)/python tools/release.py $(if $(ROLLBACK),--rollback,--image "$(IMAGE)") $(if $(QUEUE),--queue "$(QUEUE)") $(if $(DRY_RUN),--dry-run)
+
+bench: bench-first-run bench-images bench-analyser bench-api bench-lambda ## Measure everything against the bars of the design
 
 bench-first-run: ## Measure clone -> result in an empty folder with an empty HOME
 	@$(PYTHON) bench/first_run.py
+
+bench-images: .venv/.local ## Measure layers, what a change moves, and starts of the job's image (docker or podman; BASE=)
+	@$(BIN)/python -m bench.images $(if $(BASE),--base "$(BASE)")
 
 .PHONY: bench-api bench-lambda
 bench-api: .venv/.test ## Measure the API of a whole local stack: requests, polls, and what they cost beside a bare view

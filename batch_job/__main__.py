@@ -3,6 +3,10 @@ import sys
 
 from batch_job.main import main
 
+if sys.argv[1:] == ["check"]:
+    from batch_job.checking import check
+
+    sys.exit(check(os.environ))
 if len(sys.argv) > 1:
     from batch_job.command import command
 

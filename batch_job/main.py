@@ -15,6 +15,7 @@ from batch_job.settings import Identity, Settings
 from batch_job.stopping import StopSignal
 from contract.exit_codes import EXIT_DONE, EXIT_GIVE_UP, EXIT_TRY_AGAIN
 from contract.jobs import is_last_attempt
+from contract.manifest import RuntimeManifest
 from contract.statuses import Stage
 
 if TYPE_CHECKING:
@@ -62,17 +63,23 @@ def _attempt(environ: Mapping[str, str], database: "Database", claim: "Claim", s
     """Everything that can be refused without the video is refused before it is fetched."""
     settings = Settings.from_environ(environ)
     request = settings.identity.request
-    manifest = read_manifest(settings.runtime_manifest)
-    if manifest.driver_floor is not None and not has_gpu():  # torch would go on, slowly, on the CPU
-        raise RuntimeMismatch("the machine image is for machines with a GPU, and this container sees none")
-    if settings.decoder == "gpu" and not has_gpu():
-        raise RuntimeMismatch("DECODER=gpu is asked for on a machine without a GPU")
+    manifest = fitting_manifest(settings)
     order = preference(gpu=has_gpu(), precision=settings.precision)
     trusted = trusted_model(manifest, request.model, request.options, engine=settings.engine, preference=order)
     claim.take()
     logger.info("claimed", extra={"attempt": settings.identity.attempt, "engine": trusted.engine})
     with tempfile.TemporaryDirectory(dir=settings.scratch_dir, prefix="analysis-") as folder:
         _analyse(settings, trusted, database, claim, stop, Path(folder))
+
+
+def fitting_manifest(settings: Settings) -> RuntimeManifest:
+    """What the machine image promises. Raises RuntimeMismatch where code or settings need something else."""
+    manifest = read_manifest(settings.runtime_manifest)
+    if manifest.driver_floor is not None and not has_gpu():  # torch would go on, slowly, on the CPU
+        raise RuntimeMismatch("the machine image is for machines with a GPU, and this container sees none")
+    if settings.decoder == "gpu" and not has_gpu():
+        raise RuntimeMismatch("DECODER=gpu is asked for on a machine without a GPU")
+    return manifest
 
 
 def _analyse(

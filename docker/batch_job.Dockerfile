@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # The job's image: our code and its light dependencies, nothing else. Python, torch, CUDA and the models lie on the
 # machine image, mounted under /opt/runtime and /opt/models. Built by `make image` from a context that
-# tools/batch_image.py lays out, so that no layer depends on the hour, the builder or the network.
+# tools/images.py lays out, so that no layer depends on the hour, the builder or the network.
 
 # glibc, libstdc++, libgomp, OpenSSL and certificates; no shell, no package manager, no compiler, no Python.
 ARG BASE=gcr.io/distroless/cc-debian12:nonroot

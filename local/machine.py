@@ -17,7 +17,7 @@ from local import aws
 from local.errors import StackError
 from local.interpreter import copy_interpreter
 from local.runtime import LOCK_PATH, REPOSITORY
-from tools import batch_image
+from tools import images
 
 _BAKED = "manifest.json"  # in the folder `opt`: the manifest without models of a person's own
 _LOCK = REPOSITORY / "packer" / "runtime.lock"
@@ -43,8 +43,8 @@ def containers_of(arguments: argparse.Namespace) -> Containers | None:
     if not arguments.containers:
         return None
     try:
-        return Containers(engine=batch_image.engine_at_hand(), base=arguments.base)
-    except batch_image.ImageNotBuilt as exc:
+        return Containers(engine=images.engine_at_hand(), base=arguments.base)
+    except images.ImageNotBuilt as exc:
         raise StackError(str(exc)) from exc
 
 
@@ -52,11 +52,13 @@ def prepare(containers: Containers, folder: Path, say: Callable[[str], None]) ->
     """Builds the image, and furnishes `folder`/opt where that is not done. Raises StackError."""
     say(f"building the job's image with {containers.engine}")
     try:
-        batch_image.lay_out(batch_image.CONTEXT)
-        batch_image.build(containers.engine, aws.JOB_IMAGE, context=batch_image.CONTEXT, base=containers.base)
-    except batch_image.ImageNotBuilt as exc:
+        images.lay_out(images.JOB, images.JOB.context)
+        images.build(
+            images.JOB, containers.engine, aws.JOB_IMAGE, context=images.JOB.context, base=containers.base
+        )
+    except images.ImageNotBuilt as exc:
         raise StackError(str(exc)) from exc
-    _furnish(folder / "opt", say)
+    furnish(folder / "opt", say)
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
     scratch.chmod(0o777)  # the job's user is none of this machine's
@@ -103,7 +105,7 @@ def job_environment() -> Mapping[str, str]:
     return {"LD_LIBRARY_PATH": "/opt/runtime/lib"}
 
 
-def _furnish(opt: Path, say: Callable[[str], None]) -> None:
+def furnish(opt: Path, say: Callable[[str], None]) -> None:
     """The steps of a bake that need no machine of its own, with the Python that runs this. Raises StackError."""
     wanted = hashlib.sha256(_LOCK.read_bytes() + LOCK_PATH.read_bytes()).hexdigest()
     stamp = opt / "made-of.sha256"

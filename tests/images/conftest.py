@@ -23,7 +23,7 @@ from local.runtime import write_manifest
 from tests.batch_job.job import Bench
 from tests.images.bake import Builder, running_builder, served, sha256_of, stage, wrapper
 from tests.images.podman import Podman, debian
-from tools import batch_image
+from tools import images
 
 ROOT = Path(__file__).parents[2]
 TAG = "localhost/framebatch-analysis:test"
@@ -80,7 +80,7 @@ def base(podman: Podman) -> str:
 @pytest.fixture(scope="session")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("image") / "context"
-    batch_image.lay_out(folder)
+    images.lay_out(images.JOB, folder)
     return folder
 
 
@@ -91,7 +91,7 @@ def image(podman: Podman, base: str, context: Path) -> str:
 
 
 def build(podman: Podman, tag: str, context: Path) -> None:
-    batch_image.build("podman", tag, context=context, base=BASE)
+    images.build(images.JOB, "podman", tag, context=context, base=BASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

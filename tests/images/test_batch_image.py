@@ -10,7 +10,7 @@ from contract.manifest import RUNTIME_ABI
 from demo.video import make_demo_video
 from tests.images.conftest import build
 from tests.images.running import JOB, run_job
-from tools import batch_image
+from tools import images
 
 # One worker, so that everything is made once.
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images")]
@@ -38,7 +38,7 @@ def test_the_image_says_what_it_is_and_runs_as_nobody(podman, image):
     configuration = podman.image(image)["Config"]
 
     assert configuration["Labels"]["framebatch.runtime-abi"] == str(RUNTIME_ABI)
-    assert configuration["Labels"]["org.opencontainers.image.revision"] == batch_image.revision()
+    assert configuration["Labels"]["org.opencontainers.image.revision"] == images.revision()
     assert configuration["User"] == "1000:1000"
     assert configuration["Cmd"] == JOB["command"]
 
@@ -46,7 +46,7 @@ def test_the_image_says_what_it_is_and_runs_as_nobody(podman, image):
 def test_equal_input_gives_the_same_layers_anywhere(podman, image, context, tmp_path):
     """Or every build would move everything: hours, folders, modes and owners of a checkout must not show."""
     elsewhere = tmp_path / "elsewhere" / "context"
-    batch_image.lay_out(elsewhere)
+    images.lay_out(images.JOB, elsewhere)
     build(podman, "localhost/again:test", elsewhere)
 
     assert podman.image("localhost/again:test")["RootFS"] == podman.image(image)["RootFS"]

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -252,7 +252,9 @@ def batch_with(
 ) -> Iterator[Callable[..., RunningBatch]]:
     with ExitStack() as stack:
 
-        def start(*, image: Image | None = None, **settings: Any) -> RunningBatch:
+        def start(
+            *, image: Image | None = None, images: Iterable[str] = ("python",), **settings: Any
+        ) -> RunningBatch:
             service_settings = {
                 name: settings.pop(name) for name in ("time_scale", "stop_grace_seconds") if name in settings
             }
@@ -260,7 +262,7 @@ def batch_with(
             image = image or Image(programs={"python": [sys.executable]})
             service = BatchService(
                 ServiceSettings(log_folder=tmp_path / "logs", shutdown_grace_seconds=1.0, **service_settings),
-                runner=SubprocessRunner({"python": image}),
+                runner=SubprocessRunner(dict.fromkeys(images, image)),
                 events=events,
                 resolve_secret=SecretsManager(clients("secretsmanager", aws_endpoint)),
             )

@@ -1,4 +1,4 @@
-"""Builds the job's image: `python tools/batch_image.py [--engine podman|docker] [--tag NAME]`, or `make image`.
+"""Builds our container images: `python tools/images.py job|backend`, or `make image` and `make image-backend`.
 
 The build context is laid out first, every file with the same time, mode and bytes wherever that is done, so that
 equal input gives equal layers, and a push after a change of code moves the code's layer alone.
@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -17,34 +18,71 @@ sys.path.insert(0, str(REPOSITORY))
 
 from contract.manifest import RUNTIME_ABI  # noqa: E402 - found through the line above
 from tools.lock import PLATFORMS, PYTHON, SHIPPED  # noqa: E402
+from tools.sbom import SBOM, bill_of  # noqa: E402
 
-CODE = ("contract", "exports", "batch_job")
-AWS_SERVICES = ("s3", "sts")  # what the job calls; sts where credentials come from a web identity
-DOCKERFILE = REPOSITORY / "docker" / "batch_job.Dockerfile"
-TAG = "framebatch-analysis"
 ENGINES = ("docker", "podman")
-CONTEXT = REPOSITORY / ".local" / "image"
-_EPOCH = 0  # modification time of every file in the image
+_COLLECT = REPOSITORY / "docker" / "collect_static.py"
+_EPOCH = 0  # modification time of every file in the images
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Image:
+    """`code` are the packages of ours in it; `services` those of AWS that it calls."""
+
+    name: str
+    dockerfile: Path
+    lock: Path
+    code: tuple[str, ...]
+    services: tuple[str, ...]
+    collects: bool = False  # static files, while the image is built
+
+    @property
+    def context(self) -> Path:
+        return REPOSITORY / ".local" / "images" / self.name
+
+
+JOB = Image(
+    name="framebatch-analysis",
+    dockerfile=REPOSITORY / "docker" / "batch_job.Dockerfile",
+    lock=REPOSITORY / SHIPPED["batch"],
+    code=("contract", "exports", "batch_job"),
+    services=("s3", "sts"),  # sts where credentials come from a web identity
+)
+BACKEND = Image(
+    name="framebatch-backend",
+    dockerfile=REPOSITORY / "docker" / "backend.Dockerfile",
+    lock=REPOSITORY / SHIPPED["backend-image"],
+    code=("contract", "exports", "backend"),
+    services=("s3", "sqs", "batch", "sts"),
+    collects=True,
+)
+IMAGES = {"job": JOB, "backend": BACKEND}
 
 
 class ImageNotBuilt(Exception):
     """The message is a sentence for the person who asked."""
 
 
-def lay_out(context: Path) -> None:
-    """Fills `context` with `dependencies` and `code`. Dependencies are fetched when their lock has changed."""
+def lay_out(image: Image, context: Path) -> None:
+    """Fills `context` with `dependencies` and `code`. Dependencies are fetched when their lock has changed.
+
+    Raises ImageNotBuilt.
+    """
     context.mkdir(parents=True, exist_ok=True)
-    wanted = hashlib.sha256((REPOSITORY / SHIPPED["batch"]).read_bytes() + Path(__file__).read_bytes()).hexdigest()
+    ingredients = (image.lock, Path(__file__), Path(__file__).with_name("sbom.py"))
+    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in ingredients)).hexdigest()
     stamp = context / "dependencies.sha256"
     if not stamp.exists() or stamp.read_text() != wanted:
         stamp.unlink(missing_ok=True)
-        _install_dependencies(context / "dependencies")
+        _install_dependencies(image, context / "dependencies")
         stamp.write_text(wanted)
     code = context / "code"
     shutil.rmtree(code, ignore_errors=True)
-    for package in CODE:
+    for package in image.code:
         shutil.copytree(REPOSITORY / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
     _settle(code)
+    if image.collects:
+        shutil.copy(_COLLECT, context)
 
 
 def engine_at_hand() -> str:
@@ -58,13 +96,16 @@ def engine_at_hand() -> str:
     raise ImageNotBuilt("Neither docker nor podman works here; one of them builds and runs the image.")
 
 
-def build(engine: str, tag: str, *, context: Path, base: str | None = None) -> None:
+def build(
+    image: Image, engine: str, tag: str, *, context: Path, base: str | None = None, cached: bool = True
+) -> None:
     """Raises ImageNotBuilt."""
     given = {"REVISION": revision(), "RUNTIME_ABI": str(RUNTIME_ABI)} | ({"BASE": base} if base else {})
-    command = [engine, "build", "--file", str(DOCKERFILE), "--tag", tag]
+    command = [engine, "build", "--file", str(image.dockerfile), "--tag", tag]
     command += [part for name, value in given.items() for part in ("--build-arg", f"{name}={value}")]
     # Each engine has its own way to keep the hour of the build out of the image.
-    command += ["--timestamp", str(_EPOCH)] if engine == "podman" else ["--provenance=false"]
+    own = {"podman": ["--timestamp", str(_EPOCH), "--format", "docker"], "docker": ["--provenance=false"]}
+    command += [*own[engine], *([] if cached else ["--no-cache"])]
     environment = os.environ | {"SOURCE_DATE_EPOCH": str(_EPOCH)}
     done = subprocess.run([*command, str(context)], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -83,17 +124,17 @@ def revision() -> str:
     return described.stdout.strip() or "unknown"
 
 
-def _install_dependencies(folder: Path) -> None:
+def _install_dependencies(image: Image, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    lock = str(REPOSITORY / SHIPPED["batch"])
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-deps"]
-    pip += ["--require-hashes", "--requirement", lock, "--target", str(folder), "--no-compile"]
+    pip += ["--require-hashes", "--requirement", str(image.lock), "--target", str(folder), "--no-compile"]
     pip += ["--only-binary", ":all:", "--python-version", PYTHON]
     pip += [part for platform in PLATFORMS for part in ("--platform", platform)]
     done = subprocess.run(pip, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ImageNotBuilt(f"pip could not install {SHIPPED['batch']}: {done.stderr.strip()[-2000:]}")
-    _prune(folder)
+        raise ImageNotBuilt(f"pip could not install {image.lock.name}: {done.stderr.strip()[-2000:]}")
+    (folder / SBOM).write_text(bill_of(image.name, image.lock.read_text(encoding="utf-8")), encoding="utf-8")
+    _prune(image, folder)
     _compile(folder)
     _settle(folder)
 
@@ -114,15 +155,13 @@ def _compile(folder: Path) -> None:
         raise ImageNotBuilt(f"Python could not compile what lies in {folder.name}.")
 
 
-def _prune(folder: Path) -> None:
-    """Removes commands, and botocore's descriptions of services that the job never calls."""
+def _prune(image: Image, folder: Path) -> None:
+    """Removes commands, and boto's descriptions of services that are never called."""
     shutil.rmtree(folder / "bin", ignore_errors=True)
-    for service in (folder / "botocore" / "data").iterdir():
-        if service.is_dir() and service.name not in AWS_SERVICES:
-            shutil.rmtree(service)
-    for resources in (folder / "boto3" / "data").iterdir():
-        if resources.is_dir() and resources.name not in AWS_SERVICES:
-            shutil.rmtree(resources)
+    for data in (folder / "botocore" / "data", folder / "boto3" / "data"):
+        for service in data.iterdir():
+            if service.is_dir() and service.name not in image.services:
+                shutil.rmtree(service)
     for record in folder.glob("*.dist-info/RECORD"):  # names files that are gone
         record.unlink()
 
@@ -135,19 +174,22 @@ def _settle(folder: Path) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Build the image of the analysis job.")
+    parser = argparse.ArgumentParser(description="Build a container image.")
+    parser.add_argument("image", choices=IMAGES)
     parser.add_argument("--engine", choices=ENGINES, help="the first of them that works here, unless given")
-    parser.add_argument("--tag", default=TAG)
+    parser.add_argument("--tag", help="the image's own name, unless given")
     parser.add_argument("--base", help="another base image than the Dockerfile names, such as a mirror of it")
     arguments = parser.parse_args()
+    image = IMAGES[arguments.image]
+    tag = arguments.tag or image.name
     try:
-        lay_out(CONTEXT)
         engine = arguments.engine or engine_at_hand()
-        build(engine, arguments.tag, context=CONTEXT, base=arguments.base)
+        lay_out(image, image.context)
+        build(image, engine, tag, context=image.context, base=arguments.base)
     except ImageNotBuilt as exc:
         print(exc, file=sys.stderr)
         return 1
-    print(f"built {arguments.tag} from {revision()} for runtime ABI {RUNTIME_ABI}")
+    print(f"built {tag} from {revision()} for runtime ABI {RUNTIME_ABI}")
     return 0
 
 

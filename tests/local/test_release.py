@@ -1,0 +1,173 @@
+"""`make release`: code reaches jobs only where a machine image fits it and a real job has said so."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.jobs import JOB_DEFINITION_NAME, job_definition
+from contract.manifest import RUNTIME_ABI
+from contract.plans import SHARES
+from local.batch.subprocess_runner import Image
+from local.runtime import REPOSITORY, write_manifest
+from tools.release import main, revisions
+
+NEW = "registry.example/framebatch-analysis@sha256:1234"
+
+
+@pytest.fixture
+def ssm(clients: Callable[..., Any], aws_endpoint: str) -> Iterator[Any]:
+    client = clients("ssm", aws_endpoint)
+    yield client
+    for page in client.get_paginator("get_parameters_by_path").paginate(Path="/framebatch", Recursive=True):
+        for each in page["Parameters"]:
+            client.delete_parameter(Name=each["Name"])
+
+
+@pytest.fixture
+def machine(tmp_path: Path, database_url: str) -> tuple[Path, str]:
+    """What the machines of the queue carry, and the database."""
+    path = tmp_path / "manifest.json"
+    write_manifest(path, ())
+    return path, database_url
+
+
+@pytest.fixture
+def account(
+    batch_with: Callable[..., Any],
+    machine: tuple[Path, str],
+    tmp_path: Path,
+    ssm: Any,
+    aws_endpoint: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    """A queue, a first revision as Terraform makes it, and a published machine image."""
+    manifest, database_url = machine
+    image = Image(programs={"python": [sys.executable]}, directory=REPOSITORY)
+    policy = {
+        "shareDistribution": [{"shareIdentifier": each.identifier, "weightFactor": 1} for each in SHARES.values()]
+    }
+    running = batch_with(image=image, images=(NEW,), policy=policy)
+    batch = running.client
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environment = {
+        "RUNTIME_MANIFEST": str(manifest),
+        "SCRATCH_DIR": str(scratch),
+        "MEDIA_BUCKET": "media",
+        "DATABASE_URL": database_url,
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    batch.register_job_definition(
+        **job_definition(
+            image="old", environment=environment, secrets={}, vcpus=1, memory_mib=64, gpus=0, timeout_seconds=60
+        )
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BATCH", running.server.url)
+    _publish(ssm, manifest.read_text())
+    return running
+
+
+def _publish(ssm: Any, manifest: str, abi: int = RUNTIME_ABI) -> None:
+    for name, value in (("manifest", manifest), ("image-id", "ami-0123")):
+        ssm.put_parameter(Name=f"/framebatch/runtime/{abi}/{name}", Value=value, Type="String", Overwrite=True)
+
+
+def _release(*more: str) -> int:
+    return main(["--image", NEW, "--queue", "q", "--wait-seconds", "60", *more])
+
+
+def test_checked_code_becomes_what_jobs_start_from(account: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """The check loads every model and asks the database, with the settings that jobs have."""
+    assert _release() == 0, capsys.readouterr()
+
+    new, old = revisions(account.client, JOB_DEFINITION_NAME)
+    assert new["containerProperties"]["image"] == NEW
+    assert capsys.readouterr().out.endswith(f"jobs start from {new['jobDefinitionArn']}\n")
+    kept = ("environment", "resourceRequirements", "user", "mountPoints", "command")
+    assert {name: new["containerProperties"][name] for name in kept} == {
+        name: old["containerProperties"][name] for name in kept
+    }
+    assert new["retryStrategy"] == old["retryStrategy"]
+    assert revisions(account.client, f"{JOB_DEFINITION_NAME}-candidate") == []
+
+
+def test_an_abi_that_no_machine_image_has_is_refused(
+    account: Any, ssm: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every job of the new code would fail."""
+    for name in ("manifest", "image-id"):
+        ssm.delete_parameter(Name=f"/framebatch/runtime/{RUNTIME_ABI}/{name}")
+    _publish(ssm, "{}", abi=RUNTIME_ABI + 1)
+
+    assert _release() == 1
+
+    assert capsys.readouterr().err == (
+        f"This code needs runtime ABI {RUNTIME_ABI}, and no machine image of it is published; "
+        f"published are {RUNTIME_ABI + 1}.\n"
+    )
+    assert len(revisions(account.client, JOB_DEFINITION_NAME)) == 1
+
+
+def test_code_that_does_not_fit_changes_nothing(
+    account: Any, machine: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The published manifest and the machine may differ: only a job on it can tell."""
+    path, _ = machine
+    document = json.loads(path.read_text())
+    document["models"][0]["formats"]["openvino"]["files"] = dict.fromkeys(
+        document["models"][0]["formats"]["openvino"]["files"], "0" * 64
+    )
+    path.write_text(json.dumps(document))
+
+    assert _release() == 1
+
+    assert "The check of the new code failed (exit code 65)" in capsys.readouterr().err
+    (only,) = revisions(account.client, JOB_DEFINITION_NAME)
+    assert only["containerProperties"]["image"] == "old"
+    assert revisions(account.client, f"{JOB_DEFINITION_NAME}-candidate") == []
+    assert "has another sha256 than the manifest says" in next(account.logs.rglob("*.log")).read_text()
+
+
+def test_a_dry_run_changes_nothing(account: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _release("--dry-run") == 0
+
+    assert capsys.readouterr().out.startswith(f"would check {NEW} on q and register it after arn:")
+    assert len(revisions(account.client, JOB_DEFINITION_NAME)) == 1
+
+
+def test_a_release_can_be_taken_back(account: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Jobs name the definition without a revision, and so start from the newest that is active."""
+    assert _release() == 0
+    old = revisions(account.client, JOB_DEFINITION_NAME)[1]
+
+    assert main(["--rollback"]) == 0
+    again = main(["--rollback"])
+
+    (left,) = revisions(account.client, JOB_DEFINITION_NAME)
+    assert left["jobDefinitionArn"] == old["jobDefinitionArn"]
+    assert again == 1
+    assert capsys.readouterr().err == f"There is no earlier revision of {JOB_DEFINITION_NAME}.\n"
+
+
+def test_nothing_is_released_without_a_first_definition(
+    batch: Any,
+    ssm: Any,
+    machine: tuple[Path, str],
+    aws_endpoint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BATCH", batch.server.url)
+    _publish(ssm, machine[0].read_text())
+
+    assert _release() == 1
+
+    assert capsys.readouterr().err == (
+        f"There is no job definition {JOB_DEFINITION_NAME}; Terraform makes the first one.\n"
+    )
