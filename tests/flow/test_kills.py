@@ -1,0 +1,186 @@
+"""Killed after each single step, backend, worker and poller lose no request and double none.
+
+The job's kills are in tests/batch_job/test_kills.py.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import boto3
+import httpx
+import pytest
+
+from contract.jobs import job_name
+from contract.messages import AnalysisRequest
+from local import aws
+from local.batch.events import NoEvents
+from local.batch.server import BatchServer
+from local.batch.service import BatchService, ServiceSettings
+from local.batch.subprocess_runner import SubprocessRunner
+from tests.backend.making import job_event
+from tests.backend.serving import Database, environment, process, serving, wait_until, worker
+from tests.fix_aws import Queue
+
+pytestmark = pytest.mark.integration
+
+# More than each of them has for one piece of work; the tests prove that.
+MOST_STEPS = {"relay": 6, "consumer": 7, "poller": 9, "backend": 24}
+
+
+@pytest.fixture
+def own_database(database_url: str) -> Database:
+    return Database(database_url)
+
+
+@pytest.fixture
+def queue(sqs_client, request) -> Queue:
+    """Its messages come again after a second, and as often as it takes."""
+    url = sqs_client.create_queue(QueueName=f"kills-{uuid4().hex}", Attributes={"VisibilityTimeout": "1"})
+    return Queue(client=sqs_client, url=url["QueueUrl"], dead_letter_url="")
+
+
+def die(after: int, *arguments: str, **variables: str) -> int:
+    """Runs a module of the product that dies after so many steps; its exit code."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.flow.dying", *arguments],
+        env=environment(DIES_AFTER=str(after), **variables),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    return ended.returncode
+
+
+def test_the_relay_sends_each_message_at_least_once(own_database: Database, queue: Queue, tmp_path: Path):
+    variables = {"DATABASE_URL": own_database.url, "REQUESTS_QUEUE_URL": queue.url}
+    owed = set()
+    for after in range(1, MOST_STEPS["relay"] + 1):
+        owed.add(str(own_database.analysis()))
+        assert die(after, "backend.manage", "relay_outbox", **variables) == -signal.SIGKILL
+    # The last kill came after the work was done: every step before it has been the last one once.
+    assert not own_database.owes()
+    owed.add(str(own_database.analysis()))
+    with worker(tmp_path / "log", "relay_outbox", **variables):
+        wait_until(lambda: not own_database.owes(), seconds=20)
+    assert {json.loads(body)["analysis_id"] for body in received(queue)} == owed
+
+
+def test_the_consumer_applies_each_event(own_database: Database, queue: Queue, tmp_path: Path):
+    variables = {"DATABASE_URL": own_database.url, "JOB_EVENTS_QUEUE_URL": queue.url}
+    told: list[UUID] = []
+    for after in range(1, MOST_STEPS["consumer"] + 1):
+        told.append(own_database.analysis())
+        queue.send(job_event(told[-1], "RUNNABLE", job_id=f"job-{after}"))
+        assert die(after, "backend.manage", "consume_job_events", **variables) == -signal.SIGKILL
+    with worker(tmp_path / "log", "consume_job_events", **variables):
+        wait_until(lambda: all(own_database.status(one) == "submitted" for one in told), seconds=40)
+        wait_until(lambda: queue.counts() == (0, 0), seconds=20)
+    histories = [
+        own_database.fetch("SELECT count(*) FROM videos_analysisevent WHERE analysis_id = %s", one) for one in told
+    ]
+    assert histories == [1] * len(told)
+
+
+@pytest.fixture
+def batch_url(tmp_path: Path) -> Iterator[str]:
+    service = BatchService(
+        ServiceSettings(log_folder=tmp_path), runner=SubprocessRunner({}), events=NoEvents(), resolve_secret=str
+    )
+    with service, BatchServer(service) as server:
+        yield server.url
+
+
+def test_the_poller_makes_one_job_of_each_message(queue: Queue, batch_url: str, aws_endpoint: str):
+    account = aws.Account(
+        requests_queue_url="", dead_requests_queue_url="", job_events_queue_url="", database_secret_arn="arn:aws:x"
+    )
+    session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1")
+    definition = aws.create_batch(session, batch_url, environment={}, account=account, vcpus=1)
+    variables = {
+        "AWS_ENDPOINT_URL_BATCH": batch_url,
+        "JOB_QUEUE": aws.JOB_QUEUE,
+        "JOB_DEFINITION": definition,
+        "JOB_EVENTS_QUEUE_URL": queue_for_notices(queue),
+    }
+    poll = ("local.poller", "--queue-url", queue.url, "--handler", "lambda_sqs_to_batch.handler.handler")
+    poll += ("--function-timeout", "1", "--once")
+    asked, codes = [], []
+    for after in range(1, MOST_STEPS["poller"] + 1):
+        request = AnalysisRequest(analysis_id=uuid4(), video_key="v", model="m")
+        asked.append(request.analysis_id)
+        queue.send(request.to_json())
+        codes.append(die(after, *poll, **variables))
+    assert codes[0] == -signal.SIGKILL
+    while queue.counts() != (0, 0):
+        codes.append(die(1000, *poll, **variables))
+    assert codes[-1] == 0
+    with closing(session.client("batch", endpoint_url=batch_url)) as batch:
+        for analysis_id in asked:
+            filters = [{"name": "JOB_NAME", "values": [job_name(analysis_id)]}]
+            assert len(batch.list_jobs(jobQueue=aws.JOB_QUEUE, filters=filters)["jobSummaryList"]) == 1
+
+
+def test_the_backend_promises_all_of_an_analysis_or_nothing(own_database: Database, tmp_path: Path):
+    """Whoever hears nothing asks again with the same key, and there is one analysis, one message, one charge."""
+    variables = {"DATABASE_URL": own_database.url}
+    key = own_database.api_key()
+    owner = own_database.fetch("SELECT user_id FROM accounts_apikey LIMIT 1")
+    video = uuid4()
+    own_database.fetch(
+        "INSERT INTO videos_video (id, owner_id, filename, content_type, size_bytes, status, facts)"
+        " VALUES (%s, %s, 'a.mp4', 'video/mp4', 1, 'ready', %s) RETURNING 1",
+        video,
+        owner,
+        json.dumps({"duration_us": 1_000_000, "frames": 30, "width": 64, "height": 64, "codec": "h264"}),
+    )
+    own_database.fetch("UPDATE accounts_user SET plan = 'enterprise' WHERE id = %s RETURNING 1", owner)
+    answered = 0
+    with serving(tmp_path / "log", **variables) as calm:
+        for after in range(1, MOST_STEPS["backend"] + 1):
+            headers = {"Authorization": f"Api-Key {key}", "Idempotency-Key": f"key-{after}"}
+            answered += asked_of_a_dying_one(after, tmp_path, video, headers, variables)
+            again = calm.post("/api/analyses", json={"video": str(video)}, headers=headers)
+            assert again.status_code == 202
+        assert answered >= 1  # its last steps come after the answer
+    for table in ("videos_analysis", "videos_outboxmessage", "videos_analysisevent", "videos_idempotencykey"):
+        assert own_database.fetch(f"SELECT count(*) FROM {table}") == MOST_STEPS["backend"]
+    reserved = own_database.fetch("SELECT count(*) FROM plans_ledgerentry WHERE kind = 'reservation'")
+    assert reserved == MOST_STEPS["backend"]
+
+
+def asked_of_a_dying_one(
+    after: int, folder: Path, video: UUID, headers: dict[str, str], variables: dict[str, str]
+) -> bool:
+    """Did it answer before it died?"""
+    log = folder / f"log-{after}"
+    server = ("-m", "tests.flow.dying", "uvicorn", "backend.config.asgi:application", "--port", "0")
+    with process(log, *server, DIES_AFTER=str(after), DIES_ON_SIGNAL="1", **variables) as running:
+        wait_until(lambda: "Uvicorn running on" in log.read_text(), seconds=60)
+        address = log.read_text().split("Uvicorn running on ")[1].split()[0]
+        os.kill(running.pid, signal.SIGUSR1)
+        try:
+            answer = httpx.post(
+                f"{address}/api/analyses", json={"video": str(video)}, headers=headers, timeout=30, trust_env=False
+            )
+        except httpx.TransportError:
+            return False
+        return answer.status_code == 202
+
+
+def queue_for_notices(queue: Queue) -> str:
+    url: str = queue.client.create_queue(QueueName=f"notices-{uuid4().hex}")["QueueUrl"]
+    return url
+
+
+def received(queue: Queue) -> list[str]:
+    bodies: list[str] = []
+    while queue.counts()[0]:
+        bodies += queue.bodies()
+    return bodies
