@@ -42,7 +42,7 @@ class ApiKeyList(APIView):
     )
     def get(self, request: Request) -> Response:
         """Your keys, also those that were revoked. The secret part of a key is never shown again."""
-        keys = ApiKey.objects.filter(user=request.user).order_by("-created_at", "-id")
+        keys = ApiKey.objects.owned_by(request.user).order_by("-created_at", "-id")
         return Response({"results": [_document(key) for key in keys], "next": None})
 
     @documented(

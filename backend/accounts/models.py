@@ -1,10 +1,13 @@
 """Users, and the API keys programs use in their place."""
 
+from typing import Any
+
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
+from backend.accounts.owning import Owned
 from contract.plans import Plan
 
 
@@ -31,12 +34,18 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
+    objects = Owned.as_manager()
+
     class Meta:
         ordering = ["-created_at"]
         verbose_name = "API key"
 
     def __str__(self) -> str:
         return f"{self.name} (fb_{self.prefix}_…)"
+
+    @staticmethod
+    def owned_where(user: Any) -> models.Q:
+        return models.Q(user=user)
 
 
 class Count(models.Model):

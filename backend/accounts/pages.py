@@ -69,7 +69,7 @@ def api_keys(request: HttpRequest) -> HttpResponse:
             expires_at=timezone.now() + timedelta(days=days) if days else None,
         )
         form = ApiKeyForm(initial={"days": "90"}, label_suffix="")
-    keys = ApiKey.objects.filter(user=request.user).order_by("-created_at", "-id")
+    keys = ApiKey.objects.owned_by(request.user).order_by("-created_at", "-id")
     context = {"keys": keys, "made": made, "form": form, "now": timezone.now()}
     response = render(request, "api_keys.html", context)
     response["Cache-Control"] = "no-store"  # the page may show a key

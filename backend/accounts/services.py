@@ -42,7 +42,7 @@ def create_api_key(
 def revoke_api_key(*, user: User, api_key_id: int) -> bool:
     """False when the user has no such key; revoking twice is harmless."""
     with transaction.atomic():
-        key = ApiKey.objects.select_for_update().filter(user=user, pk=api_key_id).first()
+        key = ApiKey.objects.select_for_update().owned_by(user).filter(pk=api_key_id).first()
         if key is None:
             return False
         if key.revoked_at is None:

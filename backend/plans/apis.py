@@ -73,7 +73,7 @@ class LedgerList(APIView):
         """Every entry, newest first. Entries are never changed, and your balance is their sum."""
         query = LedgerQuery.read(request)
         balance_of(request.user)  # what this month has due is in it
-        entries = LedgerEntry.objects.filter(user=request.user)
+        entries = LedgerEntry.objects.owned_by(request.user)
         return Response(LATEST_FIRST.page(request, entries, query).document(_entry))
 
 

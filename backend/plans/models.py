@@ -1,8 +1,12 @@
 """The ledger. What must never be wrong about it is kept by the database: see migrations/0001_ledger.py."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+
+from backend.accounts.owning import Owned
 
 
 class LedgerEntry(models.Model):
@@ -33,6 +37,8 @@ class LedgerEntry(models.Model):
     )  # the first day of the month that it is granted for, or lapses in
     plan = models.TextField(blank=True, default="")
     reason = models.TextField(blank=True, default="")
+
+    objects = Owned.as_manager()
 
     class Meta:
         verbose_name_plural = "ledger entries"
@@ -71,3 +77,7 @@ class LedgerEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.credits} credits"
+
+    @staticmethod
+    def owned_where(user: Any) -> models.Q:
+        return models.Q(user=user)

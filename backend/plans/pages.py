@@ -29,9 +29,9 @@ def account(request: HttpRequest) -> HttpResponse:
     user = request.user
     limits = LIMITS[Plan(user.plan)]
     credits = credits_of(user)
-    entries = list(LedgerEntry.objects.filter(user=user).order_by("-id")[: ENTRIES_SHOWN + 1])
+    entries = list(LedgerEntry.objects.owned_by(user).order_by("-id")[: ENTRIES_SHOWN + 1])
     named = [entry.analysis_id for entry in entries if entry.analysis_id]
-    there = set(Analysis.objects.filter(owner=user, deleted_at=None, pk__in=named).values_list("pk", flat=True))
+    there = set(Analysis.objects.owned_by(user).filter(pk__in=named).values_list("pk", flat=True))
     context = {
         "plan": Plan(user.plan).name.title(),
         "credits": credits,

@@ -53,7 +53,7 @@ def file_name(analysis: Analysis, form: ExportFormat) -> str:
 
 def rows_of(analysis: Analysis) -> Iterator[DetectionRow]:
     """Every detection in order. Raises ExportIncomplete."""
-    in_order = Detection.objects.filter(analysis_id=analysis.pk).order_by("frame_index", "ordinal")
+    in_order = Detection.objects.of(analysis).order_by("frame_index", "ordinal")
     found, after = 0, (-1, -1)
     while rows := _read(
         in_order.filter(pk__gt=(analysis.pk, *after)).values_list(*DetectionRow._fields)[:ROWS_AT_A_TIME]
@@ -66,7 +66,7 @@ def rows_of(analysis: Analysis) -> Iterator[DetectionRow]:
 
 def frames_of(analysis: Analysis) -> Iterator[AnalysedFrame]:
     """Every analysed frame in order, those without detections too. Raises ExportIncomplete."""
-    in_order = Chunk.objects.filter(analysis_id=analysis.pk).order_by("number")
+    in_order = Chunk.objects.of(analysis).order_by("number")
     columns = ("number", "first_frame", "pts_us")
     found, after = 0, -1
     while chunks := _read(in_order.filter(number__gt=after).values_list(*columns)[:CHUNKS_AT_A_TIME]):

@@ -57,7 +57,7 @@ def analyses_where(analyses: QuerySet[Analysis], query: Mapping[str, Any]) -> Qu
 
 def detections_where(analysis: Analysis, query: Mapping[str, Any]) -> QuerySet[Detection]:
     """Raises RequestInvalid where the model does not know a class."""
-    rows = Detection.objects.filter(analysis_id=analysis.pk, **_among_classes(analysis, query))
+    rows = Detection.objects.of(analysis).filter(**_among_classes(analysis, query))
     if "min_area" in query or "max_area" in query:
         rows = rows.alias(area=(F("x2") - F("x1")) * (F("y2") - F("y1")))
     return rows.filter(_frames(analysis, query), **_lookups(query, _DETECTIONS))
@@ -65,7 +65,7 @@ def detections_where(analysis: Analysis, query: Mapping[str, Any]) -> QuerySet[D
 
 def tracks_where(analysis: Analysis, query: Mapping[str, Any]) -> QuerySet[Track]:
     """Raises RequestInvalid where the model does not know a class."""
-    rows = Track.objects.filter(analysis_id=analysis.pk, **_among_classes(analysis, query))
+    rows = Track.objects.of(analysis).filter(**_among_classes(analysis, query))
     if "min_duration_us" in query:
         rows = rows.alias(duration=F("last_pts_us") - F("first_pts_us"))
     if "frame" in query:
@@ -75,7 +75,7 @@ def tracks_where(analysis: Analysis, query: Mapping[str, Any]) -> QuerySet[Track
 
 def seconds_where(analysis: Analysis, query: Mapping[str, Any]) -> QuerySet[Second]:
     """Raises RequestInvalid where the model does not know a class."""
-    rows = Second.objects.filter(analysis_id=analysis.pk, **_among_classes(analysis, query))
+    rows = Second.objects.of(analysis).filter(**_among_classes(analysis, query))
     return rows.filter(**_lookups(query, _SECONDS))
 
 
@@ -103,7 +103,7 @@ def _frames(analysis: Analysis, query: Mapping[str, Any]) -> Q:
     frames = _between(analysis, query.get("from_us"), query.get("until_us"))
     if "track" in query:
         # While the analysis runs there are no tracks yet, and all of its frames are looked through.
-        track = Track.objects.filter(analysis_id=analysis.pk, track_id=query["track"]).defer("path").first()
+        track = Track.objects.of(analysis).filter(track_id=query["track"]).defer("path").first()
         if track is not None:
             frames &= Q(frame_index__gte=track.first_frame, frame_index__lte=track.last_frame)
     return frames
@@ -118,7 +118,7 @@ def _between(analysis: Analysis, from_us: int | None, until_us: int | None) -> Q
         bounds["stop"] = Min("first_frame", filter=Q(pts_us__0__gte=until_us))
     if not bounds:
         return Q()
-    found = Chunk.objects.filter(analysis_id=analysis.pk).aggregate(**bounds)
+    found = Chunk.objects.of(analysis).aggregate(**bounds)
     frames = Q()
     if found.get("first") is not None:
         frames &= Q(frame_index__gte=found["first"])

@@ -4,12 +4,14 @@ Whatever the job inserts without naming it has a default in the database, becaus
 """
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
+from backend.accounts.owning import Owned
 from backend.videos.fields import CurrentTransaction, RealField, TransactionIdField
 from contract import keys
 from contract.plans import Plan
@@ -55,6 +57,8 @@ class Video(models.Model):
     refusal_code = models.TextField(blank=True, default="", db_default="", editable=False)
     probe_attempts = models.SmallIntegerField(default=0, db_default=0, editable=False)  # that were begun
     probe_not_before = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = Owned.as_manager()
 
     class Meta:
         indexes = [
@@ -151,6 +155,8 @@ class Analysis(models.Model):
         "self", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="retries"
     )
 
+    objects = Owned.as_manager()
+
     class Meta:
         verbose_name_plural = "analyses"
         indexes = [
@@ -177,6 +183,10 @@ class Analysis(models.Model):
     def __str__(self) -> str:
         return f"{self.id} ({self.status})"
 
+    @staticmethod
+    def owned_where(user: Any) -> models.Q:
+        return models.Q(owner=user, deleted_at=None)
+
 
 class AnalysisEvent(models.Model):
     """Every transition, appended and never changed: what the user sees as history and an operator debugs with."""
@@ -188,6 +198,8 @@ class AnalysisEvent(models.Model):
     detail = models.JSONField(default=dict, db_default={})
     # Of those who listen to several analyses: what was committed late has an earlier id than what they know.
     transaction = TransactionIdField(db_default=CurrentTransaction(), editable=False)
+
+    objects = Owned.as_manager()
 
     class Meta:
         indexes = [
@@ -313,6 +325,8 @@ class Chunk(models.Model):
     damaged = models.BooleanField(default=False, db_default=False)  # something was skipped or mended by then
     committed_at = models.DateTimeField(db_default=Now())
 
+    objects = Owned.as_manager()
+
     def __str__(self) -> str:
         return f"chunk {self.number} of {self.analysis_id}"
 
@@ -338,6 +352,8 @@ class Detection(models.Model):
     y2 = RealField()
     shape = ArrayField(RealField(), null=True, blank=True)
 
+    objects = Owned.as_manager()
+
     def __str__(self) -> str:
         return f"box {self.ordinal} of frame {self.frame_index} of {self.analysis_id}"
 
@@ -357,6 +373,8 @@ class Track(models.Model):
     confidence = RealField()
     path = models.JSONField(default=list, db_default=[])
 
+    objects = Owned.as_manager()
+
     def __str__(self) -> str:
         return f"track {self.track_id} of {self.analysis_id}"
 
@@ -375,6 +393,8 @@ class Second(models.Model):
     detections = models.IntegerField()
     most = models.IntegerField()
     tracks = models.IntegerField()
+
+    objects = Owned.as_manager()
 
     def __str__(self) -> str:
         return f"second {self.second} of {self.analysis_id}"

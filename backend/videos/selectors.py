@@ -13,7 +13,7 @@ NEWEST = ("-created_at", "-id")
 
 
 def videos_of(owner: User) -> QuerySet[Video]:
-    return Video.objects.filter(owner=owner)
+    return Video.objects.owned_by(owner)
 
 
 def video_of(owner: User, video_id: uuid.UUID) -> Video | None:
@@ -28,7 +28,7 @@ def videos_with_latest_analyses(owner: User, *, videos: int, analyses: int) -> l
 
 
 def analyses_of(owner: User) -> QuerySet[Analysis]:
-    return Analysis.objects.filter(owner=owner, deleted_at=None)
+    return Analysis.objects.owned_by(owner)
 
 
 def polled_analysis_of(owner: User, analysis_id: uuid.UUID) -> Analysis | None:
@@ -41,9 +41,9 @@ def analysis_of(owner: User, analysis_id: uuid.UUID) -> Analysis | None:
 
 
 def longest_tracks_of(analysis: Analysis, *, most: int) -> QuerySet[Track]:
-    tracks = Track.objects.filter(analysis_id=analysis.pk).defer("path")
+    tracks = Track.objects.of(analysis).defer("path")
     return tracks.order_by(F("first_pts_us") - F("last_pts_us"), "track_id")[:most]
 
 
 def events_of(analysis: Analysis) -> QuerySet[AnalysisEvent]:
-    return AnalysisEvent.objects.filter(analysis_id=analysis.pk)
+    return AnalysisEvent.objects.of(analysis)

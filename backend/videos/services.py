@@ -135,7 +135,7 @@ def _queued(
 
 
 def _video(owner: User, video_id: uuid.UUID) -> Video:
-    video = Video.objects.filter(owner=owner, pk=video_id).first()
+    video = Video.objects.owned_by(owner).filter(pk=video_id).first()
     if video is None:
         raise VideoNotFound
     return video

@@ -236,7 +236,7 @@ def _unfinished(owner: User, video_id: uuid.UUID) -> Video:
 
 def owned_video(owner: User, video_id: uuid.UUID) -> Video:
     """Raises VideoNotFound."""
-    video = Video.objects.filter(owner=owner, pk=video_id).first()
+    video = Video.objects.owned_by(owner).filter(pk=video_id).first()
     if video is None:
         raise VideoNotFound
     return video

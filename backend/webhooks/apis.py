@@ -212,7 +212,11 @@ class DeliveryList(APIView):
     )
     def get(self, request: Request, webhook_id: uuid.UUID) -> Response:
         """What was sent to this webhook and what is to be, newest first; kept for 30 days."""
-        rows = Delivery.objects.filter(endpoint=_webhook(request, webhook_id)).prefetch_related("log")
+        rows = (
+            Delivery.objects.owned_by(request.user)
+            .filter(endpoint=_webhook(request, webhook_id))
+            .prefetch_related("log")
+        )
         query = DeliveryQuery.read(request)
         if query.get("state"):
             rows = rows.filter(state__in=query["state"])
@@ -250,7 +254,7 @@ class DeliveryReplay(APIView):
 
 
 def webhooks_of(request: Request) -> QuerySet[Endpoint]:
-    return Endpoint.objects.filter(owner=request.user)
+    return Endpoint.objects.owned_by(request.user)
 
 
 def webhook_document(endpoint: Endpoint) -> dict[str, Any]:
@@ -316,7 +320,7 @@ def _webhook(request: Request, webhook_id: uuid.UUID) -> Endpoint:
 
 
 def _delivery(request: Request, webhook_id: uuid.UUID, delivery_id: uuid.UUID) -> Delivery:
-    rows = Delivery.objects.select_related("endpoint").filter(endpoint__owner=request.user)
+    rows = Delivery.objects.owned_by(request.user).select_related("endpoint")
     delivery = rows.filter(endpoint_id=webhook_id, pk=delivery_id).first()
     if delivery is None:
         raise Http404

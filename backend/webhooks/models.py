@@ -1,12 +1,15 @@
 """Where users want to be told that an analysis is over, and what was sent there."""
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models.functions import Now
+
+from backend.accounts.owning import Owned
 
 
 class EventType(models.TextChoices):
@@ -31,6 +34,8 @@ class Endpoint(models.Model):
     disabled_reason = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     last_success_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = Owned.as_manager()
 
     def __str__(self) -> str:
         return self.url
@@ -66,6 +71,8 @@ class Delivery(models.Model):
     attempts = models.SmallIntegerField(default=0, db_default=0)  # begun since it was queued
     finished_at = models.DateTimeField(null=True, blank=True)
 
+    objects = Owned.as_manager()
+
     class Meta:
         verbose_name_plural = "deliveries"
         indexes = [
@@ -86,6 +93,10 @@ class Delivery(models.Model):
     def message_id(self) -> str:
         """The same at every attempt: a receiver that knows it already has the event."""
         return f"msg_{self.pk.hex}"
+
+    @staticmethod
+    def owned_where(user: Any) -> models.Q:
+        return models.Q(endpoint__owner=user)
 
 
 class Attempt(models.Model):
