@@ -12,7 +12,7 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from backend.config.threads import in_thread
 from backend.live.hub import Message, Notice
-from backend.videos.estimates import with_usual_wait
+from backend.videos.estimates import with_usual_times
 from backend.videos.models import ACTIVE_STATUSES, Analysis, AnalysisEvent
 from backend.videos.representations import event_document, is_over, status_document
 from contract.statuses import TERMINAL
@@ -133,7 +133,7 @@ def _event(event: AnalysisEvent, owner_id: int, horizon: int) -> Message:
 
 
 def _standing(analyses: QuerySet[Analysis]) -> list[Analysis]:
-    return list(with_usual_wait(analyses).order_by("created_at", "id"))
+    return list(with_usual_times(analyses).order_by("created_at", "id"))
 
 
 def _state(analysis: Analysis) -> Message:

@@ -26,7 +26,7 @@ from backend.videos import errors, examples, schemas, selectors, services
 from backend.videos.cancelling import cancel_analysis
 from backend.videos.catalogue import catalogue
 from backend.videos.deleting import delete_analysis
-from backend.videos.estimates import with_usual_wait
+from backend.videos.estimates import with_usual_times
 from backend.videos.filters import analyses_where
 from backend.videos.models import Analysis
 from backend.videos.polling import polled, with_poll_headers
@@ -94,7 +94,7 @@ class AnalysisList(APIView):
     def get(self, request: Request) -> Response:
         """Your analyses, by default the newest first."""
         query = AnalysisQuery.read(request)
-        analyses = analyses_where(with_usual_wait(selectors.analyses_of(request.user)), query)
+        analyses = analyses_where(with_usual_times(selectors.analyses_of(request.user)), query)
         page = AnalysisQuery.ORDERS[query["order"]].page(request, analyses, query)
         return Response(page.document(analysis_document))
 

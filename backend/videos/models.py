@@ -173,6 +173,12 @@ class Analysis(models.Model):
                 name="videos_analysis_started",
                 condition=models.Q(started_at__isnull=False),
             ),
+            # For how fast they have lately been.
+            models.Index(
+                fields=["model", "-finished_at"],
+                name="videos_analysis_succeeded",
+                condition=models.Q(status=AnalysisStatus.SUCCEEDED.value),
+            ),
         ]
         constraints = [
             models.CheckConstraint(

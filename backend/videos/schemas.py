@@ -237,7 +237,8 @@ class Analysis(serializers.Serializer):
         allow_null=True, help_text="While it waits, if enough others have lately waited; null where nothing tells."
     )
     estimated_finish_at = serializers.DateTimeField(
-        allow_null=True, help_text="While its frames are analysed, from its own pace; null where nothing tells."
+        allow_null=True,
+        help_text="From its own pace, and before that from the pace of others; null where nothing tells.",
     )
     error = Failure(allow_null=True)
     created_at = serializers.DateTimeField()

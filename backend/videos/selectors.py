@@ -5,7 +5,7 @@ import uuid
 from django.db.models import F, Prefetch, QuerySet
 
 from backend.accounts.models import User
-from backend.videos.estimates import with_usual_wait
+from backend.videos.estimates import with_usual_times
 from backend.videos.models import Analysis, AnalysisEvent, Track, Video, VideoStatus
 from backend.videos.polling import with_version
 
@@ -33,7 +33,7 @@ def analyses_of(owner: User) -> QuerySet[Analysis]:
 
 def polled_analysis_of(owner: User, analysis_id: uuid.UUID) -> Analysis | None:
     """With its version and what its estimates need, in one query."""
-    return with_version(with_usual_wait(analyses_of(owner))).filter(pk=analysis_id).first()
+    return with_version(with_usual_times(analyses_of(owner))).filter(pk=analysis_id).first()
 
 
 def analysis_of(owner: User, analysis_id: uuid.UUID) -> Analysis | None:

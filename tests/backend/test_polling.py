@@ -9,7 +9,8 @@ from rest_framework.test import APIClient
 
 from backend.accounts.models import User
 from backend.videos.models import Analysis
-from tests.backend.making import SUMMARY, make_analysis
+from contract.options import AnalysisOptions
+from tests.backend.making import SUMMARY, make_analysis, make_video
 
 pytestmark = pytest.mark.django_db(transaction=True)  # what changes a row is a transaction of its own
 
@@ -176,6 +177,47 @@ def test_start_is_estimated_from_how_long_others_waited(api: APIClient, owner: U
     assert document["estimated_finish_at"] is None
     (listed,) = api.get("/api/analyses").json()["results"]
     assert listed["estimated_start_at"] == document["estimated_start_at"]
+
+
+def succeeded(owner: User, *paces: float, seconds: float = 60, **columns: Any) -> None:
+    """Each waited for five minutes, and took so many seconds for each second of its video."""
+    began = timezone.now() - timedelta(hours=1)
+    for pace in paces:
+        video = make_video(owner, facts={"duration_us": round(seconds * 1_000_000)})
+        took = timedelta(seconds=pace * seconds)
+        times = {"started_at": began, "finished_at": began + took}
+        analysis = make_analysis(owner, video=video, status="succeeded", **times, **columns)
+        change(analysis, created_at=began - timedelta(minutes=5))
+
+
+def test_end_of_one_that_waits_is_estimated_from_the_pace_of_others(api: APIClient, owner: User, stranger: User):
+    """Of the same model and options: others look at every tenth frame, or draw a video."""
+    succeeded(stranger, 0.5, 0.4, 9)
+    succeeded(stranger, 7, 7, 7, model="coco")
+    succeeded(stranger, 8, 8, 8, options=AnalysisOptions(every_nth=10).to_dict())
+    begun = timedelta(minutes=5)
+    analysis = make_analysis(owner, video=make_video(owner, facts={"duration_us": 120_000_000}))
+    document = asked(api, analysis).json()
+    assert moment(document["estimated_start_at"]) == analysis.created_at + begun
+    assert moment(document["estimated_finish_at"]) == analysis.created_at + begun + timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("paces", "facts"),
+    [
+        pytest.param([0.5, 0.5], {"duration_us": 60_000_000}, id="too few"),
+        pytest.param([0.5, 0.5, 0.5], {"duration_us": None}, id="length not known"),
+        pytest.param([0.5, 0.5, 0.5], None, id="not looked at"),
+    ],
+)
+def test_end_of_one_that_waits_is_null_where_nothing_tells(
+    api: APIClient, owner: User, paces: list[float], facts: Any
+):
+    began_after(owner, *[timedelta(minutes=5)] * 3, ago=timedelta(hours=2))
+    succeeded(owner, *paces)
+    document = asked(api, make_analysis(owner, video=make_video(owner, facts=facts))).json()
+    assert document["estimated_start_at"] is not None
+    assert document["estimated_finish_at"] is None
 
 
 def test_only_the_last_twenty_count(api: APIClient, owner: User):
