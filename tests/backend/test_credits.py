@@ -1,5 +1,6 @@
 """What is asked for is reserved, what was not used comes back, and the ledger always sums."""
 
+import threading
 import uuid
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -222,3 +223,25 @@ def test_quote_of_a_foreign_video_looks_like_a_missing_one(api: APIClient, stran
     missing: Any = api.post("/api/quotes", {"video": str(uuid.uuid4())}, format="json")
     assert answer.status_code == missing.status_code == 404
     assert answer.content == missing.content
+
+
+@pytest.mark.integration
+@pytest.mark.django_db(transaction=True)
+def test_entries_at_the_same_moment_follow_one_another(free: User):
+    """Written past our own lock: the database's is enough."""
+    together = threading.Barrier(4)
+
+    def give() -> None:
+        try:
+            together.wait(timeout=30)
+            for _ in range(8):
+                LedgerEntry.objects.create(user=free, kind="adjustment", credits=1, reason="a gift")
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=give) for _ in range(together.parties)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert list(LedgerEntry.objects.order_by("id").values_list("balance", flat=True)) == list(range(1, 33))
