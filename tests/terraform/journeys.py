@@ -16,6 +16,7 @@ from backend.videos.consuming import consume_once
 from backend.videos.models import Analysis, DeadRequest, OwedCall, Video
 from backend.videos.owed_calls import owe
 from backend.videos.redriving import redrive
+from backend.videos.worker import LOOPS
 from batch_job.errors import Interrupted
 from batch_job.media import MediaBucket
 from contract.exit_codes import EXIT_DONE, EXIT_GIVE_UP
@@ -24,7 +25,7 @@ from contract.keys import annotated_video_key
 from demo.video import make_demo_video
 from tests.backend.making import attempt
 from tests.terraform.iam.policies import Call
-from tests.terraform.walk import Walk
+from tests.terraform.walk import REFUSAL, Walk
 
 
 def any_video() -> str:
@@ -52,6 +53,8 @@ def uploads_given_up(walk: Walk) -> None:
         told = walk.started(path, multipart=multipart)
         if multipart:
             walk.send_part(told["id"], path)
+        else:
+            walk.api("post", f"videos/{told['id']}/finish", status=REFUSAL)  # nothing has arrived
         walk.api("post", f"videos/{told['id']}/abort")
         Video.objects.filter(pk=told["id"]).update(signed_at=Now() - timedelta(days=2))
         walk.work("upload expiry")
@@ -185,8 +188,10 @@ def video_gone(walk: Walk) -> None:
     walk.gate.ask("job", Call(action="s3:ListBucket", resource=bucket))
 
 
-def alive(walk: Walk) -> None:
-    walk.work("pulse")
+def idle(walk: Walk) -> None:
+    """Whatever else the worker does, with nothing to do."""
+    for loop in set(LOOPS) - walk.loops:
+        walk.work(loop)
 
 
 ALL = (
@@ -202,5 +207,5 @@ ALL = (
     kept_long_enough,
     interrupted,
     video_gone,
-    alive,
+    idle,
 )

@@ -25,6 +25,7 @@ from tests.terraform.iam.gate import Gate
 from tests.terraform.iam.permissions import Permissions
 
 MODEL = "demo-shapes"
+SUCCESS, REFUSAL = range(200, 300), range(400, 500)
 
 
 @dataclass(kw_only=True)
@@ -35,12 +36,12 @@ class Walk:
     folder: Path
     loops: set[str] = field(default_factory=set)  # of the worker, that have run
 
-    def api(self, method: str, path: str, body: Any = None) -> Any:
-        """The API's answer, which must be a success."""
+    def api(self, method: str, path: str, body: Any = None, *, status: range = SUCCESS) -> Any:
+        """The API's answer, whose status must be as expected."""
         with self.gate.acting_as("api"):
             answer = getattr(self.client, method)(f"/api/{path}", body, format="json")
             content = async_to_sync(_read)(answer) if answer.streaming else answer.content
-        assert 200 <= answer.status_code < 300, content
+        assert answer.status_code in status, content
         return json.loads(content) if content and answer["Content-Type"] == "application/json" else content
 
     def upload(self, video: Path) -> str:
