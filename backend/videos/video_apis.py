@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import Http404
 from django.urls import reverse
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,7 +18,6 @@ from backend.config.serializers import StrictSerializer
 from backend.gateways.stored import CHECKSUM_BYTES, PresignedUpload, is_checksum
 from backend.plans.errors import FileTooLarge
 from backend.videos import errors, examples, schemas, selectors, uploads
-from backend.videos.apis import IDEMPOTENCY_KEY
 from backend.videos.filters import videos_where
 from backend.videos.models import Video, VideoStatus
 from backend.videos.queries import VideoQuery
@@ -27,6 +27,13 @@ from contract.uploads import OBJECT_BYTES_AT_MOST, PUT_BYTES_AT_MOST
 UNKNOWN_TYPE = "application/octet-stream"
 CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w.+-]+=[\w.+\", -]+)*", re.ASCII)
 POLL_SECONDS = 1
+START_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+    OpenApiParameter.HEADER,
+    description="A word of the client's own. The same request with the same key gets the video that the first one "
+    "made, with a new URL, as long as that video is there.",
+)
 POLLED = {"Retry-After": "Seconds after which to look again."}
 
 
@@ -106,7 +113,7 @@ class VideoList(APIView):
         tag="Videos",
         body=Input,
         body_example=examples.START_UPLOAD,
-        parameters=(IDEMPOTENCY_KEY,),
+        parameters=(START_KEY,),
         answers={
             201: Answer(
                 description="The video, and where to send its file.",

@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 
 from backend.accounts.models import User
 from backend.gateways.s3 import MediaBucket
+from backend.videos import uploads
 from backend.videos.models import Video
 from contract.keys import upload_key
 from tests.backend.making import make_video
@@ -139,6 +140,41 @@ def test_start_that_is_sent_again_under_its_key_is_the_same_upload(api: APIClien
     other = start(api, idempotency_key="once", size_bytes=6)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     assert Video.objects.count() == 1
+
+
+def test_start_that_overtakes_its_own_repetition_is_the_same_upload(
+    api: APIClient, media: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Two requests under one key look for a video at the same time, and neither finds one."""
+    first = start(api, idempotency_key="once").json()
+    look, looked = uploads._started_before, []
+
+    def too_early(video: Video) -> Video | None:
+        looked.append(video)
+        return look(video) if len(looked) > 1 else None
+
+    monkeypatch.setattr(uploads, "_started_before", too_early)
+    again = start(api, idempotency_key="once")
+    assert (again.json()["id"], again["Idempotency-Replayed"]) == (first["id"], "true")
+    assert Video.objects.count() == 1
+
+
+def test_abort_that_overtakes_the_end_of_the_upload_wins(
+    api: APIClient, media: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever changes the row first is right; the other learns it."""
+    video = start(api).json()
+    send(video["upload"], b"12345")
+    stored = MediaBucket.stored
+
+    def meanwhile(bucket: MediaBucket, key: str) -> Any:
+        assert api.post(video["links"]["abort"]).status_code == 200
+        return stored(bucket, key)
+
+    monkeypatch.setattr(MediaBucket, "stored", meanwhile)
+    answer = api.post(video["links"]["finish"])
+    assert (answer.status_code, answer.json()["code"]) == (409, "upload_aborted")
+    assert Video.objects.get().status == "aborted"
 
 
 def test_two_owners_may_use_the_same_key(api: APIClient, stranger_api: APIClient, media: str):
