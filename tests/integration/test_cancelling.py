@@ -12,6 +12,7 @@ from backend.gateways.errors import BatchUnavailable
 from backend.videos.job_events import JobEvent
 from client import ApiError
 from demo.video import DemoVideo, make_demo_video
+from local.aws import ENTERPRISE_QUEUE
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,8 @@ def job(product, analysis_id: str) -> dict:
         aws_secret_access_key="local",
     )
     filters = [{"name": "JOB_NAME", "values": [f"analysis-{analysis_id}"]}]
-    (found,) = batch.list_jobs(jobQueue="framebatch", filters=filters)["jobSummaryList"]
+    # The stack's own user has the plan whose jobs have a queue of their own.
+    (found,) = batch.list_jobs(jobQueue=ENTERPRISE_QUEUE, filters=filters)["jobSummaryList"]
     return batch.describe_jobs(jobs=[found["jobId"]])["jobs"][0]
 
 
