@@ -79,8 +79,18 @@ def test_running_analysis_is_followed(browser: Client, owner: User):
     page = text(browser, f"/analyses/{analysis.pk}")
     assert "Analysing the frames" in page
     assert f'data-poll="/api/analyses/{analysis.pk}"' in page
+    assert f'data-live="/api/analyses/{analysis.pk}/live"' in page
     assert 'value="25"' in page
     assert "progress.js" in page
+
+
+@pytest.mark.parametrize("of_video", [False, True], ids=["home", "video"])
+def test_lists_of_analyses_are_followed(browser: Client, owner: User, of_video: bool):
+    analysis = make_analysis(owner, status="running")
+    page = text(browser, f"/videos/{analysis.video_id}" if of_video else "/")
+    assert 'data-live="/api/analyses/live"' in page
+    assert f'data-analysis="{analysis.pk}"' in page
+    assert "lines.js" in page
 
 
 def test_waiting_analysis_says_why(browser: Client, owner: User):

@@ -51,6 +51,22 @@ export function show(element, text) {
   element.hidden = !text;
 }
 
+/** Calls `start` whenever the page comes into view, and what it returned when it goes out of view: a browser has only
+ * a few connections for all pages of a site, and each stream holds one. */
+export function whileVisible(start) {
+  let stop = null;
+  const turn = () => {
+    if (document.hidden) {
+      stop?.();
+      stop = null;
+    } else {
+      stop ??= start();
+    }
+  };
+  document.addEventListener("visibilitychange", turn);
+  turn();
+}
+
 /** An idempotency key. */
 export function newKey() {
   // crypto.randomUUID() exists only where the page came by HTTPS or from this machine.

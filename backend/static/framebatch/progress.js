@@ -1,7 +1,7 @@
 // An analysis that is not over: shows how far it is as the server tells it, and the result when it ends. Where nothing
 // is told, because something between here and the server holds it back, it asks, as often as the server says.
 
-import { ask, Problem, show } from "./api.js";
+import { ask, Problem, show, whileVisible } from "./api.js";
 
 const OVER = ["succeeded", "failed", "cancelled"];
 const SILENT_SECONDS = 5; // how things stand is told at once
@@ -14,13 +14,16 @@ const frames = document.getElementById("frames");
 const estimate = document.getElementById("estimate");
 const error = document.getElementById("poll-error");
 let failures = 0;
+let polling = false;
 
 function listen() {
+  if (polling) return () => {};
   const stream = new EventSource(element.dataset.live);
   let silent = setTimeout(askInstead, SILENT_SECONDS * 1000);
 
   function askInstead() {
     stream.close();
+    polling = true;
     poll();
   }
 
@@ -37,9 +40,13 @@ function listen() {
   stream.addEventListener("error", () => {
     clearTimeout(silent);
     // The browser comes again by itself after a broken connection, but not after a refusal.
-    if (stream.readyState === EventSource.CLOSED) poll();
+    if (stream.readyState === EventSource.CLOSED) askInstead();
     else silent = setTimeout(askInstead, 2 * SILENT_SECONDS * 1000);
   });
+  return () => {
+    clearTimeout(silent);
+    stream.close();
+  };
 }
 
 async function poll() {
@@ -92,4 +99,4 @@ function left(moment) {
   return `${Math.round(seconds / 3600)} hours`;
 }
 
-listen();
+whileVisible(listen);
