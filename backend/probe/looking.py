@@ -27,7 +27,8 @@ _BLOCKS_KEPT = 16
 _LINE_BYTES_AT_MOST = 16 * 1024
 _LAST_SECONDS = 5.0  # for ending after its last word
 _ROOT = Path(__file__).resolve().parents[2]
-_CODE = "import sys; sys.path.insert(0, sys.argv[1]); from backend.probe.inside import main; main()"
+# Isolated, Python reads no PYTHONPATH, by which an image may tell where its packages are.
+_CODE = "import sys; sys.path[:0] = sys.argv[1].split(':'); from backend.probe.inside import main; main()"
 
 
 class ProbeFailed(Exception):
@@ -123,9 +124,10 @@ def look_at(read: Read, size_bytes: int) -> VideoFacts | Refusal | None:
 
 
 def _one_look(blocks: _Blocks, size_bytes: int, extent: str) -> VideoFacts | Refusal:
+    places = ":".join([str(_ROOT), *filter(None, sys.path)])
     # No credentials, no addresses: it is given nothing of this process's environment.
     with subprocess.Popen(
-        [sys.executable, "-I", "-c", _CODE, str(_ROOT), extent, str(size_bytes)],
+        [sys.executable, "-I", "-c", _CODE, places, extent, str(size_bytes)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -278,7 +278,7 @@ def inside(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
 def test_probe_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch):
     inside(
         monkeypatch,
-        "sys.path.insert(0, sys.argv[1])\nfrom backend.probe.confinement import confine\n"
+        "sys.path[:0] = sys.argv[1].split(':')\nfrom backend.probe.confinement import confine\n"
         "confine(cpu_seconds=1, memory_bytes=1 << 30)\nwhile True: pass",
     )
     assert refused(b"x") is ErrorCode.VIDEO_TOO_COMPLEX
@@ -347,6 +347,15 @@ def test_probe_is_given_none_of_our_secrets(monkeypatch: pytest.MonkeyPatch):
         seen(b"x")
     assert "SECRET" not in str(told.value)
     assert "DATABASE" not in str(told.value)
+
+
+def test_probe_finds_packages_wherever_this_process_has_them(monkeypatch: pytest.MonkeyPatch):
+    """Isolated, it reads no PYTHONPATH, by which an image tells where they are."""
+    monkeypatch.syspath_prepend("/opt/dependencies")
+    told = looking._CODE.replace("from backend.probe.inside import main; main()", "")
+    inside(monkeypatch, f"{told}\nos.write(1, json.dumps({{'fault': sys.path}}).encode() + b'\\n')")
+    with pytest.raises(ProbeFailed, match="/opt/dependencies"):
+        seen(b"x")
 
 
 def test_connection_that_breaks_while_it_reads_is_told_as_such():
