@@ -105,9 +105,10 @@ variable "environment" {
   validation {
     condition = length(setintersection(keys(var.environment), [
       "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DATABASE_URL", "DEAD_REQUESTS_QUEUE_URL", "DEBUG", "HTTPS", "JOB_EVENTS_QUEUE_URL",
-      "MANIFEST", "MEDIA_BUCKET", "PGPASSWORD", "REQUESTS_QUEUE_URL", "RUNTIME_MANIFEST", "SECRET_KEY", "WORKER_HEARTBEAT",
+      "MANIFEST", "MEDIA_BUCKET", "PGPASSWORD", "REQUESTS_QUEUE_URL", "RUNTIME_MANIFEST", "SECRET_KEY",
+      "WEBHOOKS_ALLOW_LOOPBACK", "WORKER_HEARTBEAT",
     ])) == 0
-    error_message = "The backend's environment may not set what comes from other resources, such as DATABASE_URL or SECRET_KEY, nor DEBUG and HTTPS."
+    error_message = "The backend's environment may not set what comes from other resources, such as DATABASE_URL or SECRET_KEY, nor what is for development: DEBUG, HTTPS and WEBHOOKS_ALLOW_LOOPBACK."
   }
 }
 
