@@ -30,6 +30,9 @@ resource "aws_batch_job_definition" "analysis" {
   platform_capabilities = local.definition.platformCapabilities
   propagate_tags        = local.definition.propagateTags
 
+  # Earlier revisions stay, for `make release ROLLBACK=1` to go back to.
+  deregister_on_new_revision = false
+
   container_properties = jsonencode(merge(local.definition.containerProperties, {
     image                = var.image
     environment          = [for name in sort(keys(local.environment)) : { name = name, value = local.environment[name] }]
