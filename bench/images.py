@@ -34,7 +34,8 @@ import sys
 from pathlib import Path
 from batch_job.command import command
 sys.exit(command([
-    "/clip.mp4", "--model", "demo-shapes", "--out", "/scratch/out", "--overwrite", "--thumbnails", "0"
+    "analyse", "/clip.mp4", "--every-nth", "100", "--model", "demo-shapes",
+    "--out", "/scratch/out", "--overwrite", "--thumbnails", "0",
 ]))
 """
 
@@ -89,8 +90,9 @@ class Bench:
             yield _row(f"{name}: built", seconds, "s", bar=limit)
 
     def starts(self) -> Iterator[Row]:
-        """From the engine's command to the end of a clip of few frames."""
+        """From the engine's command to the boxes of a clip's first frame, written and the container gone."""
         machine.furnish(self.folder / "opt", lambda line: print(line, file=sys.stderr))
+        machine.offer(self.folder, ())
         files = [path for path in (self.folder / "opt").rglob("*") if path.is_file() and not path.is_symlink()]
         (self.folder / "scratch").mkdir()
         (self.folder / "scratch").chmod(0o777)

@@ -11,8 +11,8 @@ from tests.images.bake import TRACES, wrapper
 from tests.images.conftest import Bake
 from tools.lock import REPOSITORY
 
-# One worker, so that everything is made once.
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images")]
+# One worker, so that everything is made once; the first test of them waits for all of it.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images"), pytest.mark.timeout(900)]
 
 STEPS = (
     "base",

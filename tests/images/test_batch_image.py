@@ -12,8 +12,8 @@ from tests.images.conftest import build
 from tests.images.running import JOB, run_job
 from tools import images
 
-# One worker, so that everything is made once.
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images")]
+# One worker, so that everything is made once; the first test of them waits for all of it.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images"), pytest.mark.timeout(900)]
 
 
 def test_the_container_stores_what_a_process_stores(podman, image, furnished, bench, tmp_path):

@@ -15,8 +15,8 @@ from tests.images.conftest import TAG, Machine
 from tests.images.podman import Podman, jobs_of
 from tests.images.running import JOB
 
-# One worker, so that everything is made once.
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images")]
+# One worker, so that everything is made once; the first test of them waits for all of it.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images"), pytest.mark.timeout(900)]
 
 _PROBE = """
 import json, os, signal, socket, sys, time

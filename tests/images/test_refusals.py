@@ -15,8 +15,8 @@ from contract.manifest import RUNTIME_ABI, RuntimeManifest
 from local.batch.retry import AttemptEnd, is_retried
 from tests.images.running import run_job
 
-# One worker, so that everything is made once.
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images")]
+# One worker, so that everything is made once; the first test of them waits for all of it.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images"), pytest.mark.timeout(900)]
 
 Change = Callable[[RuntimeManifest], RuntimeManifest]
 

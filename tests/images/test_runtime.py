@@ -15,8 +15,8 @@ from packer.runtime.errors import BakeFailed
 from packer.runtime.placing import check_models, place_models
 from tests.images.conftest import ROOT, Machine
 
-# One worker, so that everything is made once.
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images")]
+# One worker, so that everything is made once; the first test of them waits for all of it.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images"), pytest.mark.timeout(900)]
 
 LOCKED = json.loads((ROOT / "models" / "models.lock.json").read_text())["models"]
 
