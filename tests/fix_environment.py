@@ -37,5 +37,7 @@ for name in (
     "STATIC_ROOT",
     "MEDIA_ORIGIN",
     "SOURCE_URL",
+    "SIGN_UP",
+    "MAIL_URL",
 ):
     os.environ.pop(name, None)

@@ -4,6 +4,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
+from backend.accounts.forms import AdminSignInForm
 from backend.accounts.models import ApiKey, User
 
 
@@ -14,14 +15,21 @@ class UserAdmin(DjangoUserAdmin):
     fieldsets = (*DjangoUserAdmin.fieldsets, ("Plan", {"fields": ("plan",)}))
 
 
+admin.site.login_form = AdminSignInForm
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin):
     """Keys are made by their owners; staff can look and revoke."""
 
-    list_display = ("prefix", "name", "user", "created_at", "last_used_at", "revoked_at")
+    list_display = ("prefix", "name", "user", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
+    list_select_related = ("user",)
     list_filter = ("revoked_at",)
     search_fields = ("prefix", "name", "user__username")
-    readonly_fields = ("user", "name", "prefix", "created_at", "last_used_at", "revoked_at")
+    readonly_fields = (
+        *("user", "name", "prefix", "scopes"),
+        *("created_at", "last_used_at", "expires_at", "revoked_at"),
+    )
     exclude = ("digest",)
     actions = ("revoke",)
 

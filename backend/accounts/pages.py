@@ -1,35 +1,97 @@
 from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
+from django.contrib.auth import views as auth
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.forms import UserCreationForm
+from django.contrib.messages.views import SuccessMessageMixin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse_lazy
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from backend.accounts import services
-from backend.accounts.models import ApiKey, User
+from backend.accounts.forms import SignInForm, SignUpForm, TooManyAttempts, count_attempt
+from backend.accounts.models import ApiKey
 from backend.accounts.scopes import SENTENCES, Scope
-
-
-class SignUpForm(UserCreationForm):
-    class Meta(UserCreationForm.Meta):
-        model = User
-        fields = ("username",)
 
 
 @require_http_methods(["GET", "POST"])
 def sign_up(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect("home")
+    if not settings.SIGN_UP:
+        raise Http404
     form = SignUpForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
+        try:
+            count_attempt("sign-up", request)
+        except TooManyAttempts as exc:
+            form.add_error(None, exc)
+            return _told_to_wait(render(request, "registration/sign_up.html", {"form": form}), exc.seconds)
         login(request, form.save())
         return redirect("home")
     return render(request, "registration/sign_up.html", {"form": form})
+
+
+class SignIn(auth.LoginView):
+    authentication_form = SignInForm
+    redirect_authenticated_user = True
+    extra_context = {"sign_up": settings.SIGN_UP, "mail": settings.MAIL}
+
+    def form_invalid(self, form: SignInForm) -> HttpResponse:
+        answer = super().form_invalid(form)
+        throttled = [fault for fault in form.errors.as_data().get("__all__", ()) if fault.code == "throttled"]
+        return _told_to_wait(answer, throttled[0].seconds) if throttled else answer
+
+
+class PasswordChange(SuccessMessageMixin, auth.PasswordChangeView):
+    template_name = "registration/password.html"
+    success_url = reverse_lazy("home")
+    success_message = "Your password was changed."
+    extra_context = {"heading": "Change your password", "button": "Change it"}
+
+
+class PasswordForgotten(SuccessMessageMixin, auth.PasswordResetView):
+    """Says the same whether there is such an account or not."""
+
+    template_name = "registration/password.html"
+    email_template_name = "registration/password_mail.txt"
+    subject_template_name = "registration/password_mail_subject.txt"
+    success_url = reverse_lazy("login")
+    success_message = "If there is an account with this address, a mail is on its way to it."
+    extra_context = {"heading": "A new password", "button": "Send me a mail"}
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not settings.MAIL:
+            raise Http404
+        return super().dispatch(request, *args, **kwargs)
+
+    def form_valid(self, form: forms.Form) -> HttpResponse:
+        try:
+            count_attempt("password", self.request)
+        except TooManyAttempts as exc:
+            form.add_error(None, exc)
+            return _told_to_wait(self.form_invalid(form), exc.seconds)
+        return super().form_valid(form)
+
+
+class PasswordNew(SuccessMessageMixin, auth.PasswordResetConfirmView):
+    template_name = "registration/password.html"
+    success_url = reverse_lazy("login")
+    success_message = "Your password was changed. Please sign in with it."
+    extra_context = {"heading": "A new password", "button": "Take it"}
+
+
+def _told_to_wait(answer: HttpResponse, seconds: int) -> HttpResponse:
+    answer.status_code = HTTPStatus.TOO_MANY_REQUESTS
+    answer["Retry-After"] = str(seconds)
+    return answer
 
 
 class ApiKeyForm(forms.Form):

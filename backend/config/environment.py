@@ -45,6 +45,8 @@ class Environment:
     source_url: str | None  # where users of a changed version find its source, as the AGPL asks
     static_root: Path | None  # None serves static files from the source tree
     log_level: str
+    sign_up: bool  # whether people may make their own accounts
+    mail: Mapping[str, Any] | None  # Django's EMAIL_ settings; without them nobody gets a new password by mail
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -73,6 +75,8 @@ class Environment:
             source_url=reader.optional("SOURCE_URL", _url, default=None),
             static_root=reader.optional("STATIC_ROOT", Path, default=None),
             log_level=reader.optional("LOG_LEVEL", _log_level, default="INFO"),
+            sign_up=reader.flag("SIGN_UP", default=True),
+            mail=reader.optional("MAIL_URL", _mail, default=None),
         )
         if reader.faults:
             raise EnvironmentInvalid(reader.faults)
@@ -132,6 +136,23 @@ def database_from_url(url: str) -> dict[str, Any]:
         "HOST": options.pop("host", unquote(parts.hostname or "")),
         "PORT": options.pop("port", str(port or "")),
         "OPTIONS": options,
+    }
+
+
+def _mail(text: str) -> dict[str, Any]:
+    """`smtps://user:password@host:port/sender@example.org`; smtp:// begins in the clear and then asks for TLS."""
+    parts = urlsplit(text)
+    sender = unquote(parts.path.removeprefix("/"))
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or "@" not in sender:
+        raise ValueError("must be smtp:// or smtps://user:password@host:port/sender@host")
+    return {
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or (465 if parts.scheme == "smtps" else 587),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+        "EMAIL_USE_TLS": parts.scheme == "smtp",
+        "DEFAULT_FROM_EMAIL": sender,
     }
 
 

@@ -95,6 +95,10 @@ AUTH_USER_MODEL = "accounts.User"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
+SIGN_UP = environment.sign_up
+MAIL = environment.mail is not None
+EMAIL_TIMEOUT = 10
+globals().update(environment.mail or {"EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend"})
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
