@@ -15,9 +15,13 @@ from django.utils import timezone
 
 from backend.accounts.models import ApiKey, User
 from backend.accounts.scopes import ALL
+from backend.config.prepared import Prepared
 
 _KEY = re.compile(r"fb_(?P<prefix>[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 _LAST_USE_STEP = timedelta(minutes=1)
+_KEY_OF_PREFIX = Prepared(
+    lambda prefix: ApiKey.objects.select_related("user").filter(prefix=prefix, revoked_at=None), "prefix"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +60,7 @@ def use_api_key(key: str) -> ApiKey | None:
     if match is None:
         return None
     now = timezone.now()
-    row = ApiKey.objects.select_related("user").filter(prefix=match["prefix"], revoked_at=None).first()
+    row = _KEY_OF_PREFIX.first(match["prefix"])
     # The secret has 256 random bits, so a fast hash is as good as a slow one.
     if row is None or not hmac.compare_digest(row.digest, _digest(key)) or not row.user.is_active:
         return None

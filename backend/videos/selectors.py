@@ -5,11 +5,20 @@ import uuid
 from django.db.models import F, Prefetch, QuerySet
 
 from backend.accounts.models import User
+from backend.config.prepared import Prepared
 from backend.videos.estimates import with_usual_times
 from backend.videos.models import Analysis, AnalysisEvent, Track, Video, VideoStatus
 from backend.videos.polling import with_version
 
 NEWEST = ("-created_at", "-id")
+
+_POLLED = Prepared(
+    lambda owner, analysis_id: with_version(
+        with_usual_times(Analysis.objects.filter(owner=owner, pk=analysis_id, deleted_at=None))
+    ),
+    -1,
+    uuid.UUID(int=1),
+)
 
 
 def videos_of(owner: User) -> QuerySet[Video]:
@@ -33,7 +42,7 @@ def analyses_of(owner: User) -> QuerySet[Analysis]:
 
 def polled_analysis_of(owner: User, analysis_id: uuid.UUID) -> Analysis | None:
     """With its version and what its estimates need, in one query."""
-    return with_version(with_usual_times(analyses_of(owner))).filter(pk=analysis_id).first()
+    return _POLLED.first(owner.pk, analysis_id)
 
 
 def analysis_of(owner: User, analysis_id: uuid.UUID) -> Analysis | None:

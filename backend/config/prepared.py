@@ -1,0 +1,68 @@
+"""Queries of hot paths, turned into SQL once instead of at every request, which takes longer than running them.
+
+What Django's `ModelIterable` does with a compiled query is done here with one that is kept (Django 5.2).
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from django.db import connection
+from django.db.models import Model, QuerySet
+from django.db.models.query import get_related_populators
+
+Row = TypeVar("Row", bound=Model)
+
+
+class Prepared(Generic[Row]):
+    """`make(*examples)` is the query; `first(*values)` runs it with other values of the same types.
+
+    Each example has to be different from every other constant of the query, so that it is found again in the SQL's
+    parameters. Raises ValueError, at first use, where one is not.
+    """
+
+    def __init__(self, make: Callable[..., QuerySet[Row]], *examples: Any) -> None:
+        self._make = make
+        self._examples = examples
+
+    def first(self, *values: Any) -> Row | None:
+        """The first row in whatever order the database gives. Raises Django's database errors."""
+        sql, places, parameters, build = self._compiled
+        given = list(parameters)
+        for place, number in places:
+            given[place] = values[number]
+        with connection.cursor() as cursor:
+            cursor.execute(sql, given)
+            row = cursor.fetchone()
+        return None if row is None else build(row)
+
+    @cached_property
+    def _compiled(self) -> tuple[str, list[tuple[int, int]], tuple[Any, ...], Callable[[Any], Row]]:
+        query = self._make(*self._examples).order_by()[:1].query
+        compiler = query.get_compiler(connection=connection)
+        sql, parameters = compiler.as_sql()
+        places = [
+            (place, number)
+            for place, parameter in enumerate(parameters)
+            for number, example in enumerate(self._examples)
+            if type(parameter) is type(example) and parameter == example
+        ]
+        if sorted(number for _, number in places) != list(range(len(self._examples))):
+            raise ValueError("each example must stand in the query once")
+        info, select, annotations = compiler.klass_info, compiler.select, compiler.annotation_col_map
+        columns = info["select_fields"]
+        start, stop = columns[0], columns[-1] + 1
+        names = [column[0].target.attname for column in select[start:stop]]
+        converters = compiler.get_converters([column[0] for column in select])
+        related = get_related_populators(info, select, connection.alias)
+
+        def build(row: Any) -> Row:
+            (converted,) = compiler.apply_converters([row], converters) if converters else (row,)
+            made: Row = info["model"].from_db(connection.alias, names, converted[start:stop])
+            for populator in related:
+                populator.populate(converted, made)
+            for name, place in annotations.items():
+                setattr(made, name, converted[place])
+            return made
+
+        return sql, places, tuple(parameters), build
