@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from backend.plans.errors import TooManyAnalyses
 from backend.videos import reconciling, resending
 from batch_job.database import Database
+from contract.jobs import job_name
 from tests.flow.world import World
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.integration]
@@ -87,3 +88,27 @@ def test_a_thousand_repeated_shuffled_and_late_messages(database: Database):
     world.come_to_rest()
     world.check()
     assert world.delivered >= STORM_DELIVERIES
+
+
+def test_spot_is_lost_twice_and_the_third_attempt_on_demand_finishes(database: Database):
+    """Whatever is told of the first job afterwards, late and again, changes nothing."""
+    world = World(database, random.Random(0))
+    analysis_id = world.ask()
+    on_spot = True
+    while not world.finished:
+        world.relay()
+        world.deliver()
+        world.consume(twice=on_spot)  # what Spot's job says is said again to the end
+        world.tick()
+        for container in list(world.containers.values()):
+            on_spot = not container.claim.token.on_demand
+            if on_spot and container.steps:
+                world.die("machine")
+            else:
+                world.work()
+    world.come_to_rest()
+    world.check()
+    spot, last = world.scheduler.jobs.values()
+    assert [len(spot.attempts), len(last.attempts)] == [2, 1]
+    assert (spot.name, last.name) == (job_name(analysis_id), job_name(analysis_id, on_demand=True))
+    assert last.attempts[0].compute_environment == "framebatch-on-demand"
