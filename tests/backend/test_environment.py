@@ -35,6 +35,19 @@ def test_defaults_are_the_safe_ones():
     assert environment.https is True
 
 
+@pytest.mark.parametrize(
+    ("url", "port", "tls", "ssl"),
+    [
+        ("smtps://me:p%40ss@mail.example/no-reply@example.org", 465, False, True),
+        ("smtp://me:p%40ss@mail.example:2525/no-reply@example.org", 2525, True, False),
+    ],
+)
+def test_mail_goes_encrypted_one_way_or_the_other(url: str, port: int, tls: bool, ssl: bool):
+    mail = Environment.from_environ({**COMPLETE, "MAIL_URL": url}).mail
+    assert (mail["EMAIL_PORT"], mail["EMAIL_USE_TLS"], mail["EMAIL_USE_SSL"]) == (port, tls, ssl)
+    assert (mail["EMAIL_HOST_PASSWORD"], mail["DEFAULT_FROM_EMAIL"]) == ("p@ss", "no-reply@example.org")
+
+
 def test_every_missing_variable_is_named_at_once():
     with pytest.raises(EnvironmentInvalid) as refused:
         Environment.from_environ({})
@@ -47,6 +60,9 @@ def test_every_missing_variable_is_named_at_once():
         pytest.param("SECRET_KEY", "short", "at least 32", id="short key"),
         pytest.param("DEBUG", "maybe", "true or false", id="flag"),
         pytest.param("HTTPS", "2", "true or false", id="https"),
+        pytest.param("SIGN_UP", "later", "true or false", id="sign-up"),
+        pytest.param("MAIL_URL", "smtps://mail.example", "smtps://user", id="mail without a sender"),
+        pytest.param("MAIL_URL", "https://mail.example/a@b", "smtps://user", id="mail by another protocol"),
         pytest.param("ALLOWED_HOSTS", "*", "any", id="any host"),
         pytest.param("ALLOWED_HOSTS", ", ,", "empty", id="no host"),
         pytest.param("DATABASE_URL", "mysql://x/y", "postgresql://", id="another database"),

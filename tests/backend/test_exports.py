@@ -148,7 +148,7 @@ def test_accept_header_does_not_stand_in_the_way(api: APIClient, analysis: Analy
 
 
 def test_head_reads_nothing(api: APIClient, analysis: Analysis, django_assert_max_num_queries: Any):
-    with django_assert_max_num_queries(4):  # API key, its last use, analysis, video
+    with django_assert_max_num_queries(5):  # API key, its last use, throttle, analysis, video
         answer = api.head(f"/api/analyses/{analysis.pk}/exports/csv")
     assert answer.status_code == 200
     assert answer["Content-Disposition"]

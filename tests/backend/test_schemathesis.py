@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import schemathesis
@@ -59,7 +60,7 @@ class Server:
 @pytest.fixture(scope="module")
 def server(
     module_database_url: str,
-    aws_endpoint: str,
+    s3_client: Any,
     django_db_blocker: Any,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Server]:
@@ -72,8 +73,11 @@ def server(
         browser.force_login(user)
         session = browser.cookies["sessionid"].value
         estates = [Estate(user, status=status) for status in AnalysisStatus for _ in range(OF_EACH_STATUS)]
+    bucket = f"media-{uuid4().hex}"
+    region = s3_client.meta.region_name
+    s3_client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
     log = tmp_path_factory.mktemp("server") / "log"
-    with serving(log, DATABASE_URL=module_database_url) as client:
+    with serving(log, DATABASE_URL=module_database_url, MEDIA_BUCKET=bucket) as client:
         yield Server(url=str(client.base_url), key=key, session=session, estates=estates)
 
 

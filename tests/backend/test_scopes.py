@@ -1,6 +1,7 @@
 """An API key does what its owner allowed it, and a view that forgot to state its scope does nothing."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,3 +88,5 @@ def test_view_that_states_no_scope_is_refused_to_everybody(owner: User):
 
 def test_every_scope_says_what_it_allows():
     assert set(SENTENCES) == set(Scope)
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    assert set(re.findall(r"`(\w+:(?:read|write))`", page)) == set(Scope)

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,6 +76,12 @@ def test_better_plans_allow_more():
     assert set(RATES) == set(Plan)
     ascending = [RATES[plan] for plan in reversed(Plan)]
     assert ascending == sorted(ascending, key=lambda rates: (rates.reads, rates.changes))
+
+
+def test_documented_rates_are_the_ones_that_hold():
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    for plan, rates in RATES.items():
+        assert f"| {plan.name.title()} | {rates.reads:,} | {rates.changes:,} |" in page
 
 
 @pytest.mark.django_db
