@@ -34,7 +34,9 @@ resource "aws_launch_template" "this" {
   metadata_options {
     http_endpoint               = "enabled"
     http_tokens                 = "required" # IMDSv2
-    http_put_response_hop_limit = 1          # out of the containers' reach
+    # A job of Batch on EC2 is in the machine's own network and reaches this, which its receipt needs (machine type,
+    # Spot or not); the machine's role therefore holds no more than the ECS agent needs. Nothing a hop away does.
+    http_put_response_hop_limit = 1
   }
 
   block_device_mappings {

@@ -36,7 +36,7 @@ run "gpus_on_spot_first" {
 
   assert {
     condition     = aws_launch_template.this.metadata_options[0].http_tokens == "required" && aws_launch_template.this.metadata_options[0].http_put_response_hop_limit == 1
-    error_message = "A container does not reach the machine's metadata."
+    error_message = "The machine's metadata asks for a session, and reaches no further than its own network."
   }
 
   assert {
