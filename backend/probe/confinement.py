@@ -9,6 +9,7 @@ import errno
 import platform
 import resource
 import struct
+from pathlib import Path
 
 # Linux' syscall numbers: (x86_64, aarch64). What is not listed fails with EPERM.
 _ALLOWED = {
@@ -57,6 +58,8 @@ def confine(*, cpu_seconds: int, memory_bytes: int) -> bool:
     False where the kernel filters no system calls: then the resource limits stand alone. They already keep it from
     opening a file or a connection, since it may have no further descriptor.
     """
+    # Where the machine has less memory than this process may take, it is the one to go, and not the worker.
+    Path("/proc/self/oom_score_adj").write_text("1000")
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE):

@@ -231,11 +231,11 @@ def test_damage_anywhere_is_answered_one_way_or_the_other(small: bytes, place: i
     assert isinstance(seen(bytes(content)), VideoFacts | Refusal)
 
 
-def confined(code: str) -> subprocess.CompletedProcess[str]:
+def confined(code: str, *, before: str = "") -> subprocess.CompletedProcess[str]:
     """Runs the code in a process that has given up everything; what it needs is imported before."""
     script = (
         "import os, socket, sys, ctypes; sys.path.insert(0, sys.argv[1])\n"
-        "from backend.probe.confinement import confine\n"
+        f"from backend.probe.confinement import confine\n{before}\n"
         "filtered = confine(cpu_seconds=1, memory_bytes=1 << 30)\n" + code
     )
     return subprocess.run(
@@ -268,6 +268,13 @@ def test_confined_process_can_do_nothing_but_compute(attempt: str):
 def test_confined_process_has_so_much_memory_and_time():
     assert "MemoryError" in confined("bytearray(2 << 30)").stderr
     assert confined("while True: pass").returncode == -signal.SIGXCPU
+
+
+def test_where_memory_runs_out_the_confined_process_goes_first():
+    """And not the worker, which looks after everything else."""
+    assert confined(
+        "print(os.read(score, 9))", before="score = os.open('/proc/self/oom_score_adj', 0)"
+    ).stdout == ("b'1000\\n'\n")
 
 
 def inside(monkeypatch: pytest.MonkeyPatch, code: str) -> None:

@@ -32,8 +32,8 @@ resource "aws_launch_template" "this" {
   update_default_version = true
 
   metadata_options {
-    http_endpoint               = "enabled"
-    http_tokens                 = "required" # IMDSv2
+    http_endpoint = "enabled"
+    http_tokens   = "required" # IMDSv2
     # A job of Batch on EC2 is in the machine's own network and reaches this, which its receipt needs (machine type,
     # Spot or not); the machine's role therefore holds no more than the ECS agent needs. Nothing a hop away does.
     http_put_response_hop_limit = 1
