@@ -14,7 +14,7 @@ NEWEST = ("-created_at", "-id")
 
 _POLLED = Prepared(
     lambda owner, analysis_id: with_version(
-        with_usual_times(Analysis.objects.filter(owner=owner, pk=analysis_id, deleted_at=None))
+        with_usual_times(Analysis.objects.owned_by(owner).filter(pk=analysis_id))
     ),
     -1,
     uuid.UUID(int=1),
