@@ -86,7 +86,14 @@ def job(product, analysis_id: str) -> dict:
 
 def job_processes(product) -> list[psutil.Process]:
     stand_in = psutil.Process(product.stack.services["batch"].process.pid)
-    return [child for child in stand_in.children(recursive=True) if "batch_job" in child.cmdline()]
+    return [child for child in stand_in.children(recursive=True) if "batch_job" in words_of(child)]
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # it has ended meanwhile, and may still be waited for
+        return []
 
 
 def wait_until(true, seconds: float = 60.0) -> None:

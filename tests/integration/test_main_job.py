@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import groupby
 
 import httpx
 import psycopg
@@ -104,10 +105,11 @@ def test_the_exports_hold_what_the_job_stored(product, crossing, crossing_state,
 
 
 def test_the_history_shows_each_stop_once_and_in_order(crossing_state, get):
-    """An operator debugs with it."""
+    """An operator debugs with it. What AWS Batch tells stands beside the status that it found, sooner or later."""
     statuses = [event["status"] for event in get(crossing_state["links"]["events"])["results"]]
 
-    assert [status for status in statuses if status != "submitted"] == ["queued", "running", "succeeded"]
+    stops = [status for status, _ in groupby(statuses)]
+    assert [status for status in stops if status != "submitted"] == ["queued", "running", "succeeded"]
 
 
 def test_thumbnails_can_be_seen_and_only_by_signed_links(crossing_state, get):
