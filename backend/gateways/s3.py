@@ -18,6 +18,9 @@ PARTS_LISTED = 1000  # by one call; S3 gives no more
 # Putting many parts together takes S3 a while; meanwhile it sends blanks, so that this is for a whole silence:
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 _COMPLETING_SECONDS = 60
+# Signed URLs then name the bucket's own region. Else they have S3's global name, which redirects for a new bucket,
+# and a browser follows no redirect of a request to another origin: https://github.com/boto/boto3/issues/421
+_SIGNED: dict[str, Any] = {"signature_version": "s3v4", "s3": {"addressing_style": "virtual"}}
 
 
 class MediaBucket:
@@ -27,11 +30,11 @@ class MediaBucket:
     @cached_property
     def _client(self) -> Any:
         # Without "when_required", boto3 signs a checksum into the URL that a browser cannot know.
-        return client("s3", signature_version="s3v4", request_checksum_calculation="when_required")
+        return client("s3", **_SIGNED, request_checksum_calculation="when_required")
 
     @cached_property
     def _patient_client(self) -> Any:
-        return client("s3", read_seconds=_COMPLETING_SECONDS, signature_version="s3v4")
+        return client("s3", read_seconds=_COMPLETING_SECONDS, **_SIGNED)
 
     def presigned_upload(
         self, *, key: str, size_bytes: int, content_type: str, seconds: int, checksum: Checksum | None = None

@@ -1,15 +1,18 @@
 """An upload in one piece: a row, a presigned URL, and a check that the file has arrived."""
 
+import os
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import boto3
 import httpx
 import pytest
 from django.db import OperationalError
 from rest_framework.test import APIClient
 
 from backend.accounts.models import User
+from backend.gateways import clients
 from backend.gateways.s3 import MediaBucket
 from backend.videos import uploads
 from backend.videos.models import Video
@@ -30,6 +33,15 @@ def start(api: APIClient, *, idempotency_key: str | None = None, **fields: Any) 
 
 def send(upload: dict[str, Any], content: bytes) -> httpx.Response:
     return httpx.request(upload["method"], upload["url"], headers=upload["headers"], content=content)
+
+
+def test_presigned_url_names_the_region_of_the_bucket(monkeypatch: pytest.MonkeyPatch):
+    """A browser follows no redirect to it from S3's global name."""
+    for name in [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(clients, "_session", lambda: boto3.session.Session(region_name="eu-central-1"))
+    upload = MediaBucket("media").presigned_upload(key="a", size_bytes=1, content_type="video/mp4", seconds=60)
+    assert httpx.URL(upload.url).host == "media.s3.eu-central-1.amazonaws.com"
 
 
 def test_upload_goes_through_the_presigned_url_and_is_then_looked_at(

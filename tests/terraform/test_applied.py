@@ -149,7 +149,10 @@ def test_command_that_migrates_names_what_is_there(applied):
     ecs, ec2 = applied.account.client("ecs"), applied.account.client("ec2")
     validate_parameters(arguments, ecs.meta.service_model.operation_model("RunTask").input_shape)
     task = ecs.describe_task_definition(taskDefinition=arguments["taskDefinition"])["taskDefinition"]
-    assert "backend.manage migrate" in task["containerDefinitions"][0]["command"][-1]
+    container = task["containerDefinitions"][0]
+    assert container["command"] == ["python", "-m", "backend.manage", "migrate", "--no-input"]
+    # Another command in its place finds the same manifest.
+    assert container["entryPoint"][2:] == ['printf %s "$MANIFEST" > /tmp/manifest.json && exec "$@"', "sh"]
     network = arguments["networkConfiguration"]["awsvpcConfiguration"]
     assert network["assignPublicIp"] == "ENABLED"
     subnets = ec2.describe_subnets(SubnetIds=network["subnets"])["Subnets"]

@@ -16,6 +16,7 @@ locals {
   common_environment = merge(var.environment, {
     ALLOWED_HOSTS           = var.domain_name
     CSRF_TRUSTED_ORIGINS    = "https://${var.domain_name}"
+    AWS_DEFAULT_REGION      = data.aws_region.current.name
     DATABASE_URL            = var.database_url
     MEDIA_BUCKET            = var.bucket
     REQUESTS_QUEUE_URL      = var.requests_queue_url
@@ -35,11 +36,17 @@ locals {
     SECRET_KEY = aws_secretsmanager_secret.secret_key.arn
   }
 
-  # Only the load balancer reaches the API, so that whatever forwards is believed.
+  # Of the addresses that a request passed, those of our own network are the load balancer's and are believed: the last
+  # one before them is the user's, whatever a user writes in front of it. A connection stays open for longer than the
+  # load balancer keeps it, or it would be closed while a request is on its way.
   programs = {
-    api     = "python -m uvicorn backend.config.asgi:application --host 0.0.0.0 --port ${var.port} --proxy-headers --forwarded-allow-ips '*'"
-    worker  = "python -m backend.manage run_worker"
-    migrate = "python -m backend.manage migrate --no-input"
+    api = [
+      "python", "-m", "uvicorn", "backend.config.asgi:application", "--host", "0.0.0.0", "--port", tostring(var.port),
+      "--proxy-headers", "--forwarded-allow-ips", var.network_cidr,
+      "--timeout-keep-alive", "125", "--timeout-graceful-shutdown", "30",
+    ]
+    worker  = ["python", "-m", "backend.manage", "run_worker"]
+    migrate = ["python", "-m", "backend.manage", "migrate", "--no-input"]
   }
   services = { for name in ["api", "worker"] : name => var.sizes[name] }
   sizes    = merge(var.sizes, { migrate = { cpu = 256, memory_mib = 512 } })
@@ -94,7 +101,8 @@ resource "aws_ecs_task_definition" "this" {
     name         = each.key
     image        = var.image
     essential    = true
-    command      = ["sh", "-c", "printf %s \"$MANIFEST\" > ${local.manifest_path} && exec ${each.value}"]
+    entryPoint   = ["sh", "-c", "printf %s \"$MANIFEST\" > ${local.manifest_path} && exec \"$@\"", "sh"]
+    command      = each.value
     environment  = [for name in sort(keys(local.environments[each.key])) : { name = name, value = local.environments[each.key][name] }]
     secrets      = [for name in sort(keys(local.secrets)) : { name = name, valueFrom = local.secrets[name] }]
     portMappings = each.key == "api" ? [{ containerPort = var.port, hostPort = var.port, protocol = "tcp" }] : []

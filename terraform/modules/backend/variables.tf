@@ -55,6 +55,11 @@ variable "port" {
   description = "Where the API listens."
 }
 
+variable "network_cidr" {
+  type        = string
+  description = "The network's block of addresses, from which the load balancer forwards."
+}
+
 variable "sizes" {
   type = object({
     api    = object({ cpu = number, memory_mib = number, tasks = number })

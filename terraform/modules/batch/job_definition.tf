@@ -12,7 +12,7 @@ locals {
   )
 
   environment = merge(var.environment, {
-    AWS_DEFAULT_REGION = data.aws_region.current.name # the machine's metadata are out of reach
+    AWS_DEFAULT_REGION = data.aws_region.current.name
     DATABASE_URL       = var.database_url
     MEDIA_BUCKET       = var.bucket
     TMPDIR             = one([for mount in local.definition.containerProperties.mountPoints : mount.containerPath if !mount.readOnly])

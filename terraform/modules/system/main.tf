@@ -116,6 +116,7 @@ module "backend" {
   hosted_zone_id                  = var.hosted_zone_id
   certificate_arn                 = var.certificate_arn
   port                            = local.backend_port
+  network_cidr                    = var.network.cidr
   sizes                           = var.backend.sizes
   api_max_tasks                   = var.backend.api_max_tasks
   environment                     = var.backend.environment

@@ -8,6 +8,7 @@ variables {
   domain_name                     = "video.example.org"
   hosted_zone_id                  = "Z0123456789ABCDEFGHIJ"
   port                            = 8000
+  network_cidr                    = "10.40.0.0/16"
   sizes                           = { api = { cpu = 256, memory_mib = 512, tasks = 1 }, worker = { cpu = 256, memory_mib = 512, tasks = 1 } }
   api_max_tasks                   = 2
   vpc_id                          = "vpc-1"
