@@ -33,10 +33,10 @@ down: ## Stop a stack that serves in another terminal
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; else echo "no stack is running"; fi
 
 test: .venv/.test ## Run all tests
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --max-worker-restart 0
 
 test-terraform: .venv/.test .venv/.checkov ## Run the tests of terraform/ alone; takes terraform, and TF_PLUGIN_DIR where its provider lies at hand
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup tests/terraform
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --max-worker-restart 0 tests/terraform
 
 lint: .venv/.test ## Check style, types and import rules
 	@$(BIN)/ruff check .

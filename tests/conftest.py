@@ -1,5 +1,9 @@
+import faulthandler
 import os
+import sys
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.fix_postgres", "tests.fix_aws", "tests.fix_real"]
@@ -10,3 +14,18 @@ _BASE = settings.get_profile("ci" if os.environ.get("CI") == "true" else "defaul
 settings.register_profile("unhurried", _BASE, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", settings.get_profile("unhurried"), max_examples=2000)
 settings.load_profile("unhurried")
+
+TEARDOWN_SECONDS = 600
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """pytest-timeout ends what a test waits for, once: what is taken down afterwards could hang the run for ever.
+
+    The process ends then, and every thread's place is on stderr; pytest-xdist tells the test and goes on.
+    """
+    faulthandler.dump_traceback_later(TEARDOWN_SECONDS, exit=True, file=sys.__stderr__)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()

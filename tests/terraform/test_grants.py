@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 
 from backend.accounts.models import User
 from backend.accounts.services import create_api_key
+from backend.gateways import clients
 from backend.videos import wiring
 from demo.video import make_demo_video
 from local.runtime import write_manifest
@@ -71,9 +72,15 @@ def walk(
     client = APIClient()
     key = create_api_key(user=user, name="walk").key
     client.credentials(HTTP_AUTHORIZATION=f"Api-Key {key}")
-    wiring._media_bucket.cache_clear()  # a client that an earlier test has made is not held by this test's gate
+    _forget_clients()  # one that an earlier test has made is not held by this test's gate
     with moto_kept_from_interfering(applied, permissions):
         yield Walk(permissions=permissions, gate=gate, client=client, folder=tmp_path)
+    _forget_clients()  # those of this test have another account's credentials
+
+
+def _forget_clients() -> None:
+    clients._session.cache_clear()
+    wiring._media_bucket.cache_clear()
 
 
 @pytest.mark.django_db(transaction=True)
