@@ -77,8 +77,7 @@ APPEND_SLASH = False
 # While PostgreSQL is away, the pool must forget failed attempts quickly, or it would not notice the return.
 DATABASES = {
     "default": {
-        "ENGINE": "django.db.backends.postgresql",
-        "CONN_HEALTH_CHECKS": True,
+        "ENGINE": "backend.config.postgresql",
         **environment.database,
         "OPTIONS": {
             "connect_timeout": 3,
