@@ -75,7 +75,7 @@ def main() -> int:
     folder = OUT / "live-stack"
     shutil.rmtree(folder, ignore_errors=True)
     port = free_port()
-    with running_stack(StackSettings(folder=folder, port=port), say=say) as stack:
+    with running_stack(StackSettings(folder=folder, port=port, web_processes=1), say=say) as stack:
         users = _users(stack, -(-streams // PER_USER))
         rows = uvloop.run(_measured(stack, port, users, streams))
     (OUT / "live.json").write_text(json.dumps([row.to_dict() for row in rows], indent=2) + "\n", encoding="utf-8")
