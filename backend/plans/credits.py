@@ -1,7 +1,7 @@
 """Credits: granted each month, reserved when an analysis is asked for, and what of them is spent.
 
 Nothing here closes a reservation: the database does, in the transaction that ends the analysis, whoever ends it
-(migrations/0002_ledger_rules.py).
+(migrations/0002_ledger_rules.py). It also says which of a month's credits are left (0003_late_returns.py).
 """
 
 import logging
@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet, Sum
 
 from backend.accounts.models import User
@@ -23,7 +23,6 @@ from contract.plans import LIMITS, Plan
 logger = logging.getLogger(__name__)
 
 Kind = LedgerEntry.Kind
-_OF_ANALYSES = (Kind.RESERVATION, Kind.SETTLEMENT, Kind.REFUND)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +85,7 @@ def adjust(user: User, credits: int, *, reason: str) -> LedgerEntry:
 
 
 def grant_month(user: User) -> None:
-    """The credits of this month, once; after a change to a larger plan, what that one has more.
+    """The credits of this month, once; what they have become more of since, by another plan or another number.
 
     What is left of an earlier month's grant lapses: credits of the plan are spent before those that staff gave.
     """
@@ -105,14 +104,14 @@ def grant_month(user: User) -> None:
 
 
 def _lapse(user: User, month: date) -> None:
+    """With the account held. What comes back of it later, the database lets lapse."""
     last = _ledger(user).filter(kind=Kind.GRANT, month__lt=month).order_by("-month").first()
-    if last is None or last.month is None:
+    if last is None:
         return
-    grants = _grants(user, last.month)
-    first = grants.order_by("id").values("id")[:1]
-    spent = -_sum(_ledger(user).filter(id__gt=first, kind__in=_OF_ANALYSES))
-    granted = _sum(grants)
-    left = min(granted, max(granted - spent, 0), _balance(user))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT plans_left_of_grant(%s, %s)", [user.pk, last.month])
+        (left,) = cursor.fetchone()
+    left = min(left, _balance(user))  # staff may have taken some of it
     if left:
         LedgerEntry.objects.create(user=user, kind=Kind.LAPSE, credits=-left, month=month)
 
