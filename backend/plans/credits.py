@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet, Sum
 
 from backend.accounts.models import User
+from backend.config.prepared import run_prepared
 from backend.plans.errors import CreditsInsufficient
 from backend.plans.limits import hold_account
 from backend.plans.models import LedgerEntry
@@ -23,6 +24,16 @@ from contract.plans import LIMITS, Plan
 logger = logging.getLogger(__name__)
 
 Kind = LedgerEntry.Kind
+_LEDGER = f'"{LedgerEntry._meta.db_table}"'
+_GRANTED = f"""
+    SELECT coalesce(sum(credits), 0)::bigint FROM {_LEDGER}
+    WHERE user_id = %s AND kind = '{Kind.GRANT.value}' AND month = %s
+"""
+_BALANCE = f"SELECT balance FROM {_LEDGER} WHERE user_id = %s ORDER BY id DESC LIMIT 1"
+_RESERVE = f"""
+    INSERT INTO {_LEDGER} (user_id, kind, credits, analysis_id, plan, reason)
+    VALUES (%s, '{Kind.RESERVATION.value}', %s, %s, '', '') RETURNING id
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +83,7 @@ def reserve(owner: User, analysis_id: uuid.UUID, credits: int) -> None:
             f"{_month_after(_this_month()):%-d %B}.{more}"
         )
         raise CreditsInsufficient({"credits": [said]})
-    LedgerEntry.objects.create(user=owner, kind=Kind.RESERVATION, credits=-credits, analysis_id=analysis_id)
+    run_prepared(_RESERVE, [owner.pk, -credits, analysis_id])
 
 
 def adjust(user: User, credits: int, *, reason: str) -> LedgerEntry:
@@ -90,11 +101,11 @@ def grant_month(user: User) -> None:
     What is left of an earlier month's grant lapses: credits of the plan are spent before those that staff gave.
     """
     month, due = _this_month(), LIMITS[Plan(user.plan)].monthly_credits
-    if _sum(_grants(user, month)) >= due:
+    if _granted(user, month) >= due:
         return
     with transaction.atomic():
         hold_account(user)
-        granted = _sum(_grants(user, month))
+        granted = _granted(user, month)
         if granted >= due:
             return
         if not granted:
@@ -117,8 +128,13 @@ def _lapse(user: User, month: date) -> None:
 
 
 def _balance(user: User) -> int:
-    newest = _ledger(user).order_by("-id").values_list("balance", flat=True).first()
-    return newest or 0
+    newest = run_prepared(_BALANCE, [user.pk])
+    return int(newest[0]) if newest else 0
+
+
+def _granted(user: User, month: date) -> int:
+    (granted,) = run_prepared(_GRANTED, [user.pk, month])  # type: ignore[misc]  # a sum has a row
+    return int(granted)
 
 
 def _ledger(user: User) -> QuerySet[LedgerEntry]:
