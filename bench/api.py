@@ -28,6 +28,7 @@ import psycopg
 import uvloop
 
 from bench.lab import OUT, Row, say
+from bench.live import streams_held
 from bench.load import Answers, around, closed_loop, open_loop, request
 from client import Client
 from demo.video import make_demo_video
@@ -51,14 +52,16 @@ class User:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=30.0, help="of each measure")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--streams", type=int, default=2000, help="of live events that one web process is to hold")
+    given = parser.parse_args()
     folder = OUT / "api-stack"
     shutil.rmtree(folder, ignore_errors=True)
     port = free_port()
     with running_stack(StackSettings(folder=folder, port=port), say=say) as stack:
         users = _users(stack, folder)
         _hold_machines(stack)
-        rows = list(_measured(stack, users, port, seconds))
+        rows = list(_measured(stack, users, port, given.seconds))
+    rows += streams_held(given.streams)
     (OUT / "api.json").write_text(json.dumps([row.to_dict() for row in rows], indent=2) + "\n", encoding="utf-8")
     for row in rows:
         verdict = "" if row.bar is None else f"   bar {row.bar:g}   {'ok' if row.ok else 'MISSED'}"
