@@ -64,7 +64,7 @@ lambda-zip: ## Build the Lambda's deployment package, the same bytes from the sa
 release: .venv/.local ## Check IMAGE=repository@digest on a machine of QUEUE= and let jobs start from it; DRY_RUN=1, ROLLBACK=1
 	@$(BIN)/python tools/release.py $(if $(ROLLBACK),--rollback,--image "$(IMAGE)") $(if $(QUEUE),--queue "$(QUEUE)") $(if $(DRY_RUN),--dry-run)
 
-bench: bench-first-run bench-images bench-analyser bench-api bench-live bench-lambda ## Measure everything against the bars of the design
+bench: bench-first-run bench-images bench-analyser bench-api bench-lambda ## Measure everything against the bars of the design
 
 bench-first-run: ## Measure clone -> result in an empty folder with an empty HOME
 	@$(PYTHON) bench/first_run.py
@@ -72,12 +72,9 @@ bench-first-run: ## Measure clone -> result in an empty folder with an empty HOM
 bench-images: .venv/.local ## Measure layers, what a change moves, and starts of the job's image (docker or podman; BASE=)
 	@$(BIN)/python -m bench.images $(if $(BASE),--base "$(BASE)")
 
-.PHONY: bench-api bench-live bench-lambda
-bench-api: .venv/.test ## Measure the API of a whole local stack: requests, polls, and what they cost beside a bare view
+.PHONY: bench-api bench-lambda
+bench-api: .venv/.test ## Measure the API of a whole local stack: requests, polls beside a bare view, and live streams
 	@$(BIN)/python -m bench.api
-
-bench-live: .venv/.test ## Measure live events: streams that one web process holds, and what each costs
-	@$(BIN)/python -m bench.live
 
 bench-lambda: .venv/.test ## Measure the Lambda: cold import, package, what ten records cost beyond their calls
 	@$(BIN)/python -m bench.submitter

@@ -12,9 +12,10 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -27,6 +28,7 @@ import psycopg
 import uvloop
 
 from bench.lab import OUT, Row, say
+from bench.live import streams_held
 from bench.load import Answers, around, closed_loop, open_loop, request
 from client import Client
 from demo.video import make_demo_video
@@ -50,14 +52,16 @@ class User:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=30.0, help="of each measure")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--streams", type=int, default=2000, help="of live events that one web process is to hold")
+    given = parser.parse_args()
     folder = OUT / "api-stack"
     shutil.rmtree(folder, ignore_errors=True)
     port = free_port()
     with running_stack(StackSettings(folder=folder, port=port), say=say) as stack:
         users = _users(stack, folder)
         _hold_machines(stack)
-        rows = list(_measured(stack, users, port, seconds))
+        rows = list(_measured(stack, users, port, given.seconds))
+    rows += streams_held(given.streams)
     (OUT / "api.json").write_text(json.dumps([row.to_dict() for row in rows], indent=2) + "\n", encoding="utf-8")
     for row in rows:
         verdict = "" if row.bar is None else f"   bar {row.bar:g}   {'ok' if row.ok else 'MISSED'}"
@@ -86,12 +90,11 @@ def _measured(stack: Stack, users: list[User], port: int, seconds: float) -> Ite
     document = httpx.get(
         f"{stack.url}/api/analyses/{analyses[0]}", headers={"Authorization": f"Api-Key {users[0].key}"}
     ).text
-    web = stack.services["web"]
-    with _bare_server(stack, document) as (bare, bare_port):
+    with _one_process(stack, "one") as (one, one_port), _bare_process(stack, document) as (bare, bare_port):
         nothing = request("GET", "/bare")
         turns = [  # so that what else the machine does meets both
             (
-                _as_fast_as_it_goes(web, port, lambda n: polls[n], seconds / 6),
+                _as_fast_as_it_goes(one, one_port, lambda n: polls[n], seconds / 6),
                 _as_fast_as_it_goes(bare, bare_port, lambda _: nothing, seconds / 6),
             )
             for _ in range(3)
@@ -193,28 +196,29 @@ def _hold_machines(stack: Stack) -> None:
     )
 
 
+def _bare_process(stack: Stack, document: str) -> AbstractContextManager[tuple[Service, int]]:
+    return _one_process(stack, "bare", DJANGO_SETTINGS_MODULE="bench.bare_settings", BARE_DOCUMENT=document)
+
+
 @contextmanager
-def _bare_server(stack: Stack, document: str) -> Iterator[tuple[Service, int]]:
-    port = free_port()
+def _one_process(stack: Stack, name: str, **environment: str) -> Iterator[tuple[Service, int]]:
+    """A web process on a port of its own: two that share the cores with PostgreSQL would compare the machines."""
     web = stack.services["web"]
-    argv = list(web.argv)
-    argv[argv.index("--port") + 1] = str(port)
-    service = Service(
-        name="bare",
-        argv=argv,
-        environment={
-            **web.environment,
-            "DJANGO_SETTINGS_MODULE": "bench.bare_settings",
-            "BARE_DOCUMENT": document,
-        },
-        log_folder=web.log_folder,
-    )
-    service.start()
-    try:
-        service.wait_until(lambda: _answers(f"http://{HOST}:{port}/bare"))
-        yield service, port
-    finally:
-        service.stop()
+    with socket.create_server((HOST, 0), backlog=2048) as listening:
+        port: int = listening.getsockname()[1]
+        service = Service(
+            name=name,
+            argv=[sys.executable, "-m", "local.web", "--fd", str(listening.fileno())],
+            environment={**web.environment, **environment},
+            log_folder=web.log_folder,
+            sockets=[listening],
+        )
+        service.start()
+        try:
+            service.wait_until(lambda: _answers(f"http://{HOST}:{port}/healthz"))
+            yield service, port
+        finally:
+            service.stop()
 
 
 def _answers(url: str) -> bool:

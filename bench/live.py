@@ -1,13 +1,11 @@
-"""Live events: streams that one web process holds, and what each costs: `python -m bench.live`.
+"""Live events: streams that one web process holds, and what each costs; a part of `python -m bench.api`.
 
-Writes bench/out/live.json. Against a local stack; the clients are connections of this process, each of which waits
+Against a local stack; the clients are connections of this process, each of which waits
 for the events of an analysis of its own user.
 """
 
-import argparse
 import asyncio
 import hashlib
-import json
 import secrets
 import shutil
 import time
@@ -68,20 +66,14 @@ class Stream:
         self._writer.close()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--streams", type=int, default=2000, help="to hold at last; a process takes 5,000 at most")
-    streams = parser.parse_args().streams
+def streams_held(streams: int) -> list[Row]:
+    """In a stack of its own; a process takes 5,000 at most."""
     folder = OUT / "live-stack"
     shutil.rmtree(folder, ignore_errors=True)
     port = free_port()
-    with running_stack(StackSettings(folder=folder, port=port), say=say) as stack:
+    with running_stack(StackSettings(folder=folder, port=port, web_processes=1), say=say) as stack:
         users = _users(stack, -(-streams // PER_USER))
-        rows = uvloop.run(_measured(stack, port, users, streams))
-    (OUT / "live.json").write_text(json.dumps([row.to_dict() for row in rows], indent=2) + "\n", encoding="utf-8")
-    for row in rows:
-        print(f"{row.name:<62}{row.value:>12,} {row.unit}")
-    return 0
+        return uvloop.run(_measured(stack, port, users, streams))
 
 
 async def _measured(stack: Stack, port: int, users: list[User], streams: int) -> list[Row]:
@@ -185,7 +177,3 @@ def _append_to_all(database_url: str) -> float:
             " SELECT id, now(), 'running', 'job', '{}' FROM videos_analysis WHERE status = 'running'"
         )
     return time.monotonic()
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

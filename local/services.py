@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ class Service:
     environment: Mapping[str, str]
     log_folder: Path
     restart: bool = True
+    sockets: Sequence[socket.socket] = ()  # that it inherits under the same numbers
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     restarts: int = field(default=0, init=False)
 
@@ -45,6 +47,7 @@ class Service:
                 stderr=log,
                 # Ctrl-C in the terminal must reach the supervisor alone, which stops the services in order.
                 start_new_session=True,
+                pass_fds=[inherited.fileno() for inherited in self.sockets],
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
 

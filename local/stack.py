@@ -2,10 +2,11 @@
 
 import json
 import os
+import socket
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,7 @@ class StackSettings:
     visibility_seconds: int = 60
     max_receives: int = 3
     job_vcpus: int = field(default_factory=lambda: os.cpu_count() or 1)
+    web_processes: int = field(default_factory=lambda: min(2, os.cpu_count() or 1))
     job_environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -81,13 +83,20 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
         session = aws.session_for(aws_environment)
         services: dict[str, Service] = {}
 
-        def serve(name: str, *argv: str, environment: Mapping[str, str] = {}, restart: bool = True) -> Service:
+        def serve(
+            name: str,
+            *argv: str,
+            environment: Mapping[str, str] = {},
+            restart: bool = True,
+            sockets: Sequence[socket.socket] = (),
+        ) -> Service:
             service = Service(
                 name=name,
                 argv=[sys.executable, "-m", *argv],
                 environment=base | environment,
                 log_folder=folder / "logs",
                 restart=restart,
+                sockets=sockets,
             )
             services[name] = service
             cleanup.callback(service.stop)
@@ -140,12 +149,11 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
             vcpus=settings.job_vcpus,
         )
         say("starting the backend, its worker and the Lambda")
-        web = serve(
-            "web",
-            *("uvicorn", "backend.config.asgi:application", "--host", HOST, "--port", str(settings.port)),
-            *("--no-access-log", "--timeout-graceful-shutdown", "5"),
-            environment=backend,
-        )
+        listening = cleanup.enter_context(socket.create_server((HOST, settings.port), backlog=2048))
+        webs = [
+            serve(name, "local.web", "--fd", str(listening.fileno()), environment=backend, sockets=[listening])
+            for name in ("web", *(f"web-{number}" for number in range(2, settings.web_processes + 1)))
+        ]
         serve("worker", "backend.manage", "run_worker", environment=backend)
         serve(
             "lambda",
@@ -161,7 +169,8 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
                 "JOB_EVENTS_QUEUE_URL": account.job_events_queue_url,
             },
         )
-        web.wait_until(lambda: _answers(f"http://{HOST}:{settings.port}/readyz"))
+        for web in webs:
+            web.wait_until(lambda: _answers(f"http://{HOST}:{settings.port}/readyz"))
         yield Stack(
             url=url,
             api_key=api_key,

@@ -7,18 +7,18 @@ begins all counts anew. Windows are fixed, so that a subject can do twice its mo
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 
 from backend.accounts.models import Count
+from backend.config.prepared import run_prepared
 
 _WINDOW = "date_bin(%(window)s, statement_timestamp(), 'epoch')"
 _TAKE = f"""
     INSERT INTO {Count._meta.db_table} AS kept (subject, began_at, taken)
-    VALUES (%(subject)s, {_WINDOW}, 1)
+    VALUES (%(subject)s, {_WINDOW}, %(number)s)
     ON CONFLICT (subject) DO UPDATE SET
-        taken = CASE WHEN kept.began_at = excluded.began_at THEN kept.taken + 1 ELSE 1 END,
+        taken = excluded.taken + CASE WHEN kept.began_at = excluded.began_at THEN kept.taken ELSE 0 END,
         began_at = excluded.began_at
     RETURNING taken, extract(epoch FROM began_at + %(window)s - statement_timestamp())::float8
 """
@@ -26,15 +26,15 @@ _TAKE = f"""
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Taken:
-    count: int  # in this window, with the one just counted
+    count: int  # in this window, with what was just counted
     seconds_left: float  # until the window ends
 
 
-def take(subject: str, window: timedelta) -> Taken:
-    """Counts one. Raises Django's database errors."""
-    with connection.cursor() as cursor:
-        cursor.execute(_TAKE, {"subject": subject, "window": window})
-        count, seconds = cursor.fetchone()
+def take(subject: str, window: timedelta, number: int = 1) -> Taken:
+    """Counts so many. Raises Django's database errors."""
+    count, seconds = run_prepared(  # type: ignore[misc]  # a row comes
+        _TAKE, {"subject": subject, "window": window, "number": number}
+    )
     return Taken(count=count, seconds_left=max(seconds, 0.0))
 
 

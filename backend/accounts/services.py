@@ -19,8 +19,11 @@ from backend.config.prepared import Prepared
 
 _KEY = re.compile(r"fb_(?P<prefix>[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 _LAST_USE_STEP = timedelta(minutes=1)
+# Of a key and its user, what requests ask for; whatever else is read when somebody asks.
+_NEEDED = ("digest", "scopes", "last_used_at", "expires_at", "user__username", "user__is_active", "user__plan")
 _KEY_OF_PREFIX = Prepared(
-    lambda prefix: ApiKey.objects.select_related("user").filter(prefix=prefix, revoked_at=None), "prefix"
+    lambda prefix: ApiKey.objects.select_related("user").filter(prefix=prefix, revoked_at=None).only(*_NEEDED),
+    "prefix",
 )
 
 

@@ -7,10 +7,12 @@ from typing import Any
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.throttling import BaseThrottle
 
-from backend.accounts.counting import take
+from backend.accounts.leases import Leases
 from contract.plans import Plan
 
 WINDOW = timedelta(minutes=1)
+BLOCKS = 100  # into how many what a plan allows is cut: each server process may hold one that others then lack
+LEASES = Leases()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +54,7 @@ class PlanThrottle(BaseThrottle):
     def allow_request(self, request: Any, view: Any) -> bool:
         policy = "reads" if request.method in SAFE_METHODS else "changes"
         most = getattr(RATES[Plan(request.user.plan)], policy)
-        taken = take(f"{policy}:{request.user.pk}", WINDOW)
+        taken = LEASES.take(f"{policy}:{request.user.pk}", WINDOW, block=max(1, most // BLOCKS))
         self._seconds_left = taken.seconds_left
         request._request.rate_limit = RateLimit(
             policy=policy, most=most, left=max(most - taken.count, 0), seconds_left=round(taken.seconds_left)

@@ -1,6 +1,8 @@
 """`uvicorn backend.config.asgi:application`"""
 
 import os
+from collections.abc import MutableMapping
+from typing import Any
 
 from a2wsgi import WSGIMiddleware
 from django.core.asgi import get_asgi_application
@@ -19,11 +21,23 @@ from backend.live.streaming import LiveStreams, Receive, Scope, Send  # noqa: E4
 _brief = WSGIMiddleware(get_wsgi_application(), workers=DATABASES["default"]["OPTIONS"]["pool"]["max_size"])
 
 
+# Requests that are asked often, and answered by the database alone.
+_ASKED_OFTEN = frozenset({"/api/analyses", "/api/quotes"})
+_SMALL_BYTES = 64 * 1024
+
+
 async def _django(scope: Scope, receive: Receive, send: Send) -> None:
     """Small answers come from a few threads: Django's own ASGI handler changes threads at every middleware and
     starts one for each request, which costs more than such an answer does (docs/performance.md).
     """
-    await (_brief if _is_brief(scope) else _unhurried)(scope, receive, send)
+    if _is_brief(scope):
+        await _brief(scope, receive, send)
+    elif _is_brief_with_body(scope):
+        # It gets a thread when all of it has come, or none.
+        if (body := await _whole_body(receive)) is not None:
+            await _brief(scope, _again(body, receive), send)
+    else:
+        await _unhurried(scope, receive, send)
 
 
 def _is_brief(scope: Scope) -> bool:
@@ -35,9 +49,39 @@ def _is_brief(scope: Scope) -> bool:
         and scope["method"] in ("GET", "HEAD")
         and "/exports/" not in scope["path"]
         and scope["path"] not in ("/healthz", "/readyz")
-        and scope["query_string"].isascii()
-        and not any(b"_" in name for name, _ in scope["headers"])
+        and _is_plain(scope)
     )
+
+
+def _is_brief_with_body(scope: Scope) -> bool:
+    if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in _ASKED_OFTEN:
+        return False
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    return length.isdigit() and int(length) <= _SMALL_BYTES and _is_plain(scope)
+
+
+def _is_plain(scope: Scope) -> bool:
+    return scope["query_string"].isascii() and not any(b"_" in name for name, _ in scope["headers"])
+
+
+async def _whole_body(receive: Receive) -> bytes | None:
+    """None where the client goes away before."""
+    parts = []
+    while (message := await receive())["type"] == "http.request":
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+    return None
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """`body` as if it came now, and then whatever comes."""
+    first: list[MutableMapping[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> MutableMapping[str, Any]:
+        return first.pop() if first else await receive()
+
+    return receive_again
 
 
 application = LiveStreams(_django)

@@ -77,12 +77,12 @@ APPEND_SLASH = False
 # While PostgreSQL is away, the pool must forget failed attempts quickly, or it would not notice the return.
 DATABASES = {
     "default": {
-        "ENGINE": "django.db.backends.postgresql",
-        "CONN_HEALTH_CHECKS": True,
+        "ENGINE": "backend.config.postgresql",
         **environment.database,
         "OPTIONS": {
             "connect_timeout": 3,
             "tcp_user_timeout": 5000,
+            "prepare_threshold": 5,  # with none `backend.config.prepared` could not; Django's own cursors never do
             "options": "-c statement_timeout=15000 -c lock_timeout=5000",
             "pool": {"min_size": 1, "max_size": 20, "timeout": 3, "reconnect_timeout": 3, "max_idle": 300},
             **environment.database["OPTIONS"],

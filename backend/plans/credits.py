@@ -1,7 +1,7 @@
 """Credits: granted each month, reserved when an analysis is asked for, and what of them is spent.
 
 Nothing here closes a reservation: the database does, in the transaction that ends the analysis, whoever ends it
-(migrations/0002_ledger_rules.py).
+(migrations/0002_ledger_rules.py). It also says which of a month's credits are left (0003_late_returns.py).
 """
 
 import logging
@@ -9,10 +9,11 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet, Sum
 
 from backend.accounts.models import User
+from backend.config.prepared import run_prepared
 from backend.plans.errors import CreditsInsufficient
 from backend.plans.limits import hold_account
 from backend.plans.models import LedgerEntry
@@ -23,7 +24,16 @@ from contract.plans import LIMITS, Plan
 logger = logging.getLogger(__name__)
 
 Kind = LedgerEntry.Kind
-_OF_ANALYSES = (Kind.RESERVATION, Kind.SETTLEMENT, Kind.REFUND)
+_LEDGER = f'"{LedgerEntry._meta.db_table}"'
+_GRANTED = f"""
+    SELECT coalesce(sum(credits), 0)::bigint FROM {_LEDGER}
+    WHERE user_id = %s AND kind = '{Kind.GRANT.value}' AND month = %s
+"""
+_BALANCE = f"SELECT balance FROM {_LEDGER} WHERE user_id = %s ORDER BY id DESC LIMIT 1"
+_RESERVE = f"""
+    INSERT INTO {_LEDGER} (user_id, kind, credits, analysis_id, plan, reason)
+    VALUES (%s, '{Kind.RESERVATION.value}', %s, %s, '', '') RETURNING id
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +83,7 @@ def reserve(owner: User, analysis_id: uuid.UUID, credits: int) -> None:
             f"{_month_after(_this_month()):%-d %B}.{more}"
         )
         raise CreditsInsufficient({"credits": [said]})
-    LedgerEntry.objects.create(user=owner, kind=Kind.RESERVATION, credits=-credits, analysis_id=analysis_id)
+    run_prepared(_RESERVE, [owner.pk, -credits, analysis_id])
 
 
 def adjust(user: User, credits: int, *, reason: str) -> LedgerEntry:
@@ -86,16 +96,16 @@ def adjust(user: User, credits: int, *, reason: str) -> LedgerEntry:
 
 
 def grant_month(user: User) -> None:
-    """The credits of this month, once; after a change to a larger plan, what that one has more.
+    """The credits of this month, once; what they have become more of since, by another plan or another number.
 
     What is left of an earlier month's grant lapses: credits of the plan are spent before those that staff gave.
     """
     month, due = _this_month(), LIMITS[Plan(user.plan)].monthly_credits
-    if _sum(_grants(user, month)) >= due:
+    if _granted(user, month) >= due:
         return
     with transaction.atomic():
         hold_account(user)
-        granted = _sum(_grants(user, month))
+        granted = _granted(user, month)
         if granted >= due:
             return
         if not granted:
@@ -105,21 +115,26 @@ def grant_month(user: User) -> None:
 
 
 def _lapse(user: User, month: date) -> None:
+    """With the account held. What comes back of it later, the database lets lapse."""
     last = _ledger(user).filter(kind=Kind.GRANT, month__lt=month).order_by("-month").first()
-    if last is None or last.month is None:
+    if last is None:
         return
-    grants = _grants(user, last.month)
-    first = grants.order_by("id").values("id")[:1]
-    spent = -_sum(_ledger(user).filter(id__gt=first, kind__in=_OF_ANALYSES))
-    granted = _sum(grants)
-    left = min(granted, max(granted - spent, 0), _balance(user))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT plans_left_of_grant(%s, %s)", [user.pk, last.month])
+        (left,) = cursor.fetchone()
+    left = min(left, _balance(user))  # staff may have taken some of it
     if left:
         LedgerEntry.objects.create(user=user, kind=Kind.LAPSE, credits=-left, month=month)
 
 
 def _balance(user: User) -> int:
-    newest = _ledger(user).order_by("-id").values_list("balance", flat=True).first()
-    return newest or 0
+    newest = run_prepared(_BALANCE, [user.pk])
+    return int(newest[0]) if newest else 0
+
+
+def _granted(user: User, month: date) -> int:
+    (granted,) = run_prepared(_GRANTED, [user.pk, month])  # type: ignore[misc]  # a sum has a row
+    return int(granted)
 
 
 def _ledger(user: User) -> QuerySet[LedgerEntry]:

@@ -1,10 +1,19 @@
 """Holds users to the limits of their plans (`contract.plans.LIMITS`)."""
 
 from backend.accounts.models import User
+from backend.config.prepared import run_prepared
 from backend.plans.errors import FileTooLarge, TooManyAnalyses, VideoTooLong
 from backend.plans.wording import another_plan, length, size
 from backend.videos.models import ACTIVE_STATUSES, Analysis
 from contract.plans import LIMITS, Plan
+
+# Not FOR UPDATE, for which every insert that names the user would have to wait.
+_HOLD = f'SELECT id FROM "{User._meta.db_table}" WHERE id = %s FOR NO KEY UPDATE'
+# The statuses stand in the text, so that a plan that is kept may use the index that has them as its condition.
+_UNDER_WAY = f"""
+    SELECT count(*) FROM "{Analysis._meta.db_table}"
+    WHERE owner_id = %s AND status IN ({", ".join(f"'{status}'" for status in ACTIVE_STATUSES)})
+"""
 
 
 def require_size(owner: User, size_bytes: int) -> None:
@@ -29,12 +38,13 @@ def require_length(owner: User, seconds: float) -> None:
 
 def hold_account(owner: User) -> None:
     """Until the transaction ends, nobody else counts or spends what is this user's."""
-    # Not FOR UPDATE, for which every insert that names the user would have to wait.
-    User.objects.select_for_update(no_key=True).only("pk").get(pk=owner.pk)
+    if run_prepared(_HOLD, [owner.pk]) is None:
+        raise User.DoesNotExist
 
 
 def analyses_under_way(owner: User) -> int:
-    return Analysis.objects.filter(owner=owner, status__in=ACTIVE_STATUSES).count()
+    (count,) = run_prepared(_UNDER_WAY, [owner.pk])  # type: ignore[misc]  # a count has a row
+    return int(count)
 
 
 def require_free_place(owner: User) -> None:

@@ -1,4 +1,4 @@
-"""The ledger. What must never be wrong about it is kept by the database: see migrations/0001_ledger.py."""
+"""The ledger. What must never be wrong about it is kept by the database: see the migrations."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class LedgerEntry(models.Model):
 
     class Kind(models.TextChoices):
         GRANT = "grant"  # of a plan, for one month
-        LAPSE = "lapse"  # what was left of an earlier month's grant
+        LAPSE = "lapse"  # what was left of an earlier month's grant, or comes back of it late
         ADJUSTMENT = "adjustment"  # by staff, with a reason
         RESERVATION = "reservation"  # an analysis was asked for: the credits of its quote
         SETTLEMENT = "settlement"  # it succeeded: what was reserved and not used comes back
@@ -42,15 +42,19 @@ class LedgerEntry(models.Model):
 
     class Meta:
         verbose_name_plural = "ledger entries"
-        indexes = [models.Index(fields=["user", "-id"], name="plans_ledger_newest")]
+        indexes = [
+            models.Index(fields=["user", "-id"], name="plans_ledger_newest"),
+            # Not unique: a month has another grant when its plan changes, or what the plan brings.
+            models.Index(fields=["user", "month"], condition=models.Q(kind="grant"), name="plans_ledger_granted"),
+        ]
         constraints = [
             models.UniqueConstraint(
-                fields=["user", "month", "plan"],
-                condition=models.Q(kind="grant"),
-                name="plans_ledger_granted_once",
+                fields=["user", "month"],
+                condition=models.Q(kind="lapse", analysis_id__isnull=True),
+                name="plans_ledger_lapsed_once",
             ),
             models.UniqueConstraint(
-                fields=["user", "month"], condition=models.Q(kind="lapse"), name="plans_ledger_lapsed_once"
+                fields=["analysis_id"], condition=models.Q(kind="lapse"), name="plans_ledger_lapsed_late_once"
             ),
             models.UniqueConstraint(
                 fields=["analysis_id"], condition=models.Q(kind="reservation"), name="plans_ledger_reserved_once"
@@ -68,7 +72,8 @@ class LedgerEntry(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(kind__in=["reservation", "settlement", "refund"], analysis_id__isnull=False)
-                | models.Q(kind__in=["grant", "lapse"], month__isnull=False, analysis_id__isnull=True)
+                | models.Q(kind="grant", month__isnull=False, analysis_id__isnull=True)
+                | models.Q(kind="lapse", month__isnull=False)  # with the analysis whose credits came back late
                 | (models.Q(kind="adjustment", analysis_id__isnull=True) & ~models.Q(reason="")),
                 name="plans_ledger_subject",
             ),

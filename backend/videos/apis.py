@@ -4,7 +4,6 @@ import uuid
 from typing import Any
 
 from django.http import Http404
-from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -12,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from backend.accounts.scopes import Scope
+from backend.config.links import link
 from backend.config.openapi import Answer, documented
 from backend.config.serializers import StrictSerializer
 from backend.plans.errors import (
@@ -249,7 +249,7 @@ def answer_of(analysis: Analysis, **kwargs: Any) -> Response:
 
 def accepted(requested: services.RequestedAnalysis) -> Response:
     answer = answer_of(requested.analysis, status=status.HTTP_202_ACCEPTED)
-    answer["Location"] = reverse("api-analysis", args=[requested.analysis.pk])
+    answer["Location"] = link("api-analysis", requested.analysis.pk)
     if requested.replayed:
         answer["Idempotency-Replayed"] = "true"
     return answer

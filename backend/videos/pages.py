@@ -14,13 +14,12 @@ from backend.plans.receipts import Receipt
 from backend.videos import selectors
 from backend.videos.catalogue import catalogue
 from backend.videos.models import Analysis, VideoStatus
-from backend.videos.representations import export_link, is_over, possible, progress
+from backend.videos.representations import export_link, is_over, offered_formats, possible, progress
 from backend.videos.result_apis import class_name, media_of, thumbnails_of
 from backend.videos.wording import decode_sentences, described, status_sentence, video_sentence, waiting_reason
 from contract.options import AnalysisOptions
 from contract.plans import LIMITS, Plan
 from contract.statuses import AnalysisStatus
-from exports.formats import FORMATS
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +120,7 @@ def _result(analysis: Analysis) -> dict[str, Any]:
         "per_class": [{"name": name, **counts} for name, counts in per_class],
         "stage_seconds": stages,
         "decoding": decode_sentences(analysis.decode_report) if analysis.decode_report else [],
-        "exports": [(form.title, export_link(analysis, form)) for form in FORMATS.values() if form.available],
+        "exports": [(form.title, export_link(analysis, form)) for form in offered_formats()],
         "tracks": [
             {"class": class_name(analysis, track.class_id), "row": track, "seconds": track.duration_us / 1_000_000}
             for track in selectors.longest_tracks_of(analysis, most=TRACKS_SHOWN)

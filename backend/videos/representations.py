@@ -1,9 +1,9 @@
 """Rows as the JSON that API clients see. Links are relative to the host that was asked."""
 
+from functools import cache
 from typing import Any
 
-from django.urls import reverse
-
+from backend.config.links import link
 from backend.videos.estimates import estimates
 from backend.videos.models import Analysis, AnalysisEvent, Video
 from backend.videos.services import RETRYABLE
@@ -29,9 +29,9 @@ def video_document(video: Video) -> dict[str, Any]:
         "created_at": video.created_at,
         "uploaded_at": video.uploaded_at,
         "links": {
-            "self": reverse("api-video", args=[video.pk]),
-            **{name: reverse(f"api-video-{name}", args=[video.pk]) for name in steps},
-            "page": reverse("video", args=[video.pk]),
+            "self": link("api-video", video.pk),
+            **{name: link(f"api-video-{name}", video.pk) for name in steps},
+            "page": link("video", video.pk),
         },
     }
 
@@ -72,12 +72,12 @@ def analysis_document(analysis: Analysis) -> dict[str, Any]:
         "decode_report": analysis.decode_report,
         "summary": analysis.summary,
         "links": {
-            "self": reverse("api-analysis", args=[analysis.pk]),
-            "video": reverse("api-video", args=[analysis.video_id]),
-            **{name: reverse(f"api-analysis-{name}", args=[analysis.pk]) for name in links},
-            **{name: reverse(f"api-analysis-{name}", args=[analysis.pk]) for name in possible(analysis)},
-            "exports": {form.name: export_link(analysis, form) for form in FORMATS.values() if form.available},
-            "page": reverse("analysis", args=[analysis.pk]),
+            "self": link("api-analysis", analysis.pk),
+            "video": link("api-video", analysis.video_id),
+            **{name: link(f"api-analysis-{name}", analysis.pk) for name in links},
+            **{name: link(f"api-analysis-{name}", analysis.pk) for name in possible(analysis)},
+            "exports": {form.name: export_link(analysis, form) for form in offered_formats()},
+            "page": link("analysis", analysis.pk),
         },
     }
 
@@ -87,8 +87,13 @@ def possible(analysis: Analysis) -> list[str]:
     return ["retry"] if analysis.status in RETRYABLE else [] if is_over(analysis) else ["cancel"]
 
 
+@cache  # the answer for each format is looked for in the file system
+def offered_formats() -> tuple[ExportFormat, ...]:
+    return tuple(form for form in FORMATS.values() if form.available)
+
+
 def export_link(analysis: Analysis, form: ExportFormat) -> str:
-    return reverse("api-analysis-export", args=[analysis.pk, form.name])
+    return link("api-analysis-export", analysis.pk, form.name)
 
 
 def event_document(event: AnalysisEvent) -> dict[str, Any]:

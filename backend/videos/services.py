@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from backend.accounts.models import User
+from backend.config.prepared import Prepared
 from backend.plans.credits import reserve
 from backend.plans.limits import hold_account, require_free_place
 from backend.plans.quotes import Asked, Quote
@@ -22,7 +23,8 @@ from backend.videos.errors import (
     VideoRefused,
 )
 from backend.videos.idempotency import OneRequest
-from backend.videos.models import Analysis, AnalysisEvent, OutboxMessage, Video, VideoStatus
+from backend.videos.models import Analysis, Video, VideoStatus
+from backend.videos.queueing import store_queued
 from contract.errors import FAILURES, ErrorCode
 from contract.manifest import ModelEntry
 from contract.messages import MAX_BYTES, AnalysisRequest
@@ -32,6 +34,7 @@ from contract.statuses import AnalysisStatus
 
 logger = logging.getLogger(__name__)
 
+_VIDEO = Prepared(lambda owner, video_id: Video.objects.owned_by(owner).filter(pk=video_id), -1, uuid.UUID(int=1))
 RETRYABLE = frozenset({AnalysisStatus.FAILED, AnalysisStatus.CANCELLED})
 
 
@@ -126,16 +129,13 @@ def _queued(
         hold_account(owner)
         require_free_place(owner)
         reserve(owner, analysis.pk, price.credits)
-        analysis.save(force_insert=True)
-        AnalysisEvent.objects.create(analysis=analysis, status=AnalysisStatus.QUEUED.value, source="backend")
-        OutboxMessage.objects.create(analysis=analysis, body=message)
-        analysis.refresh_from_db()
+        store_queued(analysis, message=message)
     logger.info("analysis queued", extra={"analysis_id": analysis.pk, "video_id": video.pk, "user_id": owner.pk})
     return RequestedAnalysis(analysis=analysis)
 
 
 def _video(owner: User, video_id: uuid.UUID) -> Video:
-    video = Video.objects.owned_by(owner).filter(pk=video_id).first()
+    video = _VIDEO.first(owner.pk, video_id)
     if video is None:
         raise VideoNotFound
     return video

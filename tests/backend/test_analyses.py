@@ -5,12 +5,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import DatabaseError, OperationalError
+from django.db import DatabaseError, OperationalError, connection
 from rest_framework.test import APIClient
 
 from backend.accounts.models import User
 from backend.videos import services
 from backend.videos.models import Analysis, AnalysisEvent, OutboxMessage
+from backend.videos.queueing import store_queued
 from contract.messages import AnalysisRequest
 from contract.options import AnalysisOptions
 from tests.backend.making import DECODE_REPORT, SUMMARY, make_analysis, make_video
@@ -142,33 +143,44 @@ def test_repeated_class_names_are_taken_once(api: APIClient, owner: User):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_analysis_and_message_commit_together_or_not_at_all(owner: User, monkeypatch: pytest.MonkeyPatch):
+def test_analysis_and_message_commit_together_or_not_at_all(owner: User):
     """A row without its message would wait forever; a message without its row would find nothing to do."""
     video = make_video(owner)
-
-    def fails(**values: Any) -> None:
-        raise DatabaseError("the connection broke")
-
-    monkeypatch.setattr(OutboxMessage.objects, "create", fails)
-    with pytest.raises(DatabaseError):
-        services.request_analysis(owner=owner, video_id=video.pk, model=None, options={})
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE videos_outboxmessage ADD CONSTRAINT nothing_fits CHECK (false)")
+    try:
+        with pytest.raises(DatabaseError):
+            services.request_analysis(owner=owner, video_id=video.pk, model=None, options={})
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE videos_outboxmessage DROP CONSTRAINT nothing_fits")
     assert nothing_is_queued()
 
 
 def test_database_lost_at_the_last_moment_queues_nothing(
     api: APIClient, owner: User, monkeypatch: pytest.MonkeyPatch
 ):
-    """Nothing is asked of the database after the commit: a client told of a failure asks again, and pays twice."""
+    """A client told of a failure asks again, and would pay twice."""
     video = make_video(owner)
 
-    def fails(*args: Any, **kwargs: Any) -> None:
+    def stores_and_loses(analysis: Analysis, *, message: str) -> None:
+        store_queued(analysis, message=message)
         raise OperationalError("gone")
 
-    monkeypatch.setattr(Analysis, "refresh_from_db", fails)
+    monkeypatch.setattr(services, "store_queued", stores_and_loses)
     answer = request(api, video=str(video.pk))
     assert answer.status_code == 503
     assert "may or may not have been made" in answer.json()["detail"]
     assert nothing_is_queued()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_asked_of_the_database_after_the_commit(owner: User, django_assert_max_num_queries: Any):
+    """What fails then would tell the client of a failure that there was not."""
+    video = make_video(owner)
+    with django_assert_max_num_queries(20) as queries:
+        services.request_analysis(owner=owner, video_id=video.pk, model=None, options={})
+    assert queries.captured_queries[-1]["sql"] == "COMMIT"
 
 
 def test_analysis_says_how_far_it_is(api: APIClient, owner: User):

@@ -1,7 +1,8 @@
 """What is asked for is reserved, what was not used comes back, and the ledger always sums."""
 
-import threading
 import uuid
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from backend.videos.models import Analysis, OutboxMessage, Run
 from contract.messages import AnalysisRequest
 from contract.plans import LIMITS, Plan
 from tests.backend.making import make_analysis, make_video
+from tests.backend.together import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -71,6 +73,130 @@ def test_credits_from_staff_are_spent_after_the_plans(free: User, monkeypatch: p
     monkeypatch.setattr(credits, "_this_month", lambda: date(2027, 1, 1))
     assert balance_of(free) == FREE + 30
     assert "lapse" not in dict(kinds(free))
+
+
+def closed(user: User, credits: int, *, status: str = "failed", used: float | None = None) -> Callable[[], None]:
+    """Reserves; what it gives ends the analysis."""
+    analysis = make_analysis(user, status="running")
+    reserve(user, analysis.pk, credits)
+
+    def end() -> None:
+        if used is not None:
+            began = datetime(2026, 1, 1, tzinfo=UTC)
+            times = {"started_at": began, "seen_at": began + timedelta(seconds=used)}
+            Run.objects.create(analysis=analysis, job_id="job-1", attempt=1, gpu=True, **times)
+        Analysis.objects.filter(pk=analysis.pk).update(status=status)
+        at_commit()
+
+    return end
+
+
+def test_refund_after_the_months_end_does_not_outlive_the_months_grant(
+    free: User, monkeypatch: pytest.MonkeyPatch
+):
+    in_month(monkeypatch, 3)
+    end = closed(free, 100)
+    in_month(monkeypatch, 4)
+    assert balance_of(free) == FREE
+    end()
+    assert kinds(free)[-2:] == [("refund", 100), ("lapse", -100)]
+    assert balance_of(free) == FREE
+    in_month(monkeypatch, 5)
+    assert balance_of(free) == FREE
+
+
+def test_refund_before_the_next_months_grant_lapses_with_its_month(free: User, monkeypatch: pytest.MonkeyPatch):
+    """Nobody has looked in April yet: there is no grant that it could be added to."""
+    in_month(monkeypatch, 3)
+    end = closed(free, 100)
+    in_month(monkeypatch, 4)
+    end()
+    assert kinds(free)[-1] == ("refund", 100)
+    assert balance_of(free) == FREE
+    assert kinds(free)[-2:] == [("lapse", -FREE), ("grant", FREE)]
+
+
+def test_what_a_success_did_not_use_lapses_late_as_well(free: User, monkeypatch: pytest.MonkeyPatch):
+    in_month(monkeypatch, 3)
+    end = closed(free, 100, status="succeeded", used=30)
+    in_month(monkeypatch, 4)
+    balance_of(free)
+    end()
+    assert kinds(free)[-2:] == [("settlement", 70), ("lapse", -70)]
+
+
+def test_staffs_credits_come_back_late_and_stay(free: User, monkeypatch: pytest.MonkeyPatch):
+    """They were spent after those of the plan, so they come back before them."""
+    in_month(monkeypatch, 3)
+    adjust(free, 50, reason="sorry for the wait")
+    grant_month(free)
+    first, second = closed(free, FREE), closed(free, 50)
+    in_month(monkeypatch, 4)
+    assert balance_of(free) == FREE
+    first()
+    assert kinds(free)[-2:] == [("refund", FREE), ("lapse", 50 - FREE)]
+    second()
+    assert kinds(free)[-2:] == [("refund", 50), ("lapse", -50)]
+    for month in (4, 5, 6):
+        in_month(monkeypatch, month)
+        assert balance_of(free) == FREE + 50
+
+
+def test_late_refund_leaves_the_credits_of_its_new_month_alone(free: User, monkeypatch: pytest.MonkeyPatch):
+    in_month(monkeypatch, 3)
+    end = closed(free, 100)
+    in_month(monkeypatch, 4)
+    reserve(free, uuid.uuid4(), FREE)
+    end()
+    assert balance_of(free) == 0
+    in_month(monkeypatch, 5)
+    assert balance_of(free) == FREE
+    assert kinds(free)[-2:] == [("lapse", -100), ("grant", FREE)]
+
+
+def test_late_lapse_names_its_analysis_in_the_ledger(api: APIClient, free: User, monkeypatch: pytest.MonkeyPatch):
+    in_month(monkeypatch, 3)
+    end = closed(free, 100)
+    in_month(monkeypatch, 4)
+    balance_of(free)
+    end()
+    lapse, refund, *_ = api.get("/api/account/ledger").json()["results"]
+    assert (lapse["kind"], lapse["analysis"], lapse["month"]) == ("lapse", refund["analysis"], "2026-04-01")
+
+
+def raise_plan(monkeypatch: pytest.MonkeyPatch, plan: Plan, by: int) -> None:
+    """As a deploy does."""
+    raised = replace(LIMITS[plan], monthly_credits=LIMITS[plan].monthly_credits + by)
+    monkeypatch.setitem(LIMITS, plan, raised)
+
+
+def test_plan_that_is_raised_in_the_middle_of_a_month_brings_the_difference_once(
+    free: User, monkeypatch: pytest.MonkeyPatch
+):
+    in_month(monkeypatch, 3)
+    grant_month(free)
+    for times in (1, 2):
+        raise_plan(monkeypatch, Plan.FREE, 100)
+        for _ in range(3):
+            assert balance_of(free) == FREE + 100 * times
+    assert kinds(free) == [("grant", FREE), ("grant", 100), ("grant", 100)]
+    in_month(monkeypatch, 4)
+    assert balance_of(free) == FREE + 200
+
+
+@pytest.mark.integration
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("granted_before", [False, True])
+def test_requests_at_once_get_the_difference_once(
+    free: User, monkeypatch: pytest.MonkeyPatch, granted_before: bool
+):
+    """Each alone would find it due; nothing but the account's lock is between them."""
+    in_month(monkeypatch, 3)
+    if granted_before:
+        grant_month(free)
+    raise_plan(monkeypatch, Plan.FREE, 100)
+    assert at_once(6, lambda: balance_of(free)) == [FREE + 100] * 6
+    assert [credits for _, credits in kinds(free)] == ([FREE, 100] if granted_before else [FREE + 100])
 
 
 def test_larger_plan_brings_what_it_has_more_at_once_and_only_once(free: User, monkeypatch: pytest.MonkeyPatch):
@@ -227,21 +353,12 @@ def test_quote_of_a_foreign_video_looks_like_a_missing_one(api: APIClient, stran
 
 @pytest.mark.integration
 @pytest.mark.django_db(transaction=True)
-def test_entries_at_the_same_moment_follow_one_another(free: User):
+def test_entries_at_once_follow_one_another(free: User):
     """Written past our own lock: the database's is enough."""
-    together = threading.Barrier(4)
 
     def give() -> None:
-        try:
-            together.wait(timeout=30)
-            for _ in range(8):
-                LedgerEntry.objects.create(user=free, kind="adjustment", credits=1, reason="a gift")
-        finally:
-            connection.close()
+        for _ in range(8):
+            LedgerEntry.objects.create(user=free, kind="adjustment", credits=1, reason="a gift")
 
-    threads = [threading.Thread(target=give) for _ in range(together.parties)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
+    at_once(4, give)
     assert list(LedgerEntry.objects.order_by("id").values_list("balance", flat=True)) == list(range(1, 33))

@@ -1,11 +1,9 @@
 """A client that does not know whether its request arrived sends it again, and pays once."""
 
-import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.db.models.functions import Now
 from rest_framework.test import APIClient
 
@@ -14,6 +12,7 @@ from backend.videos import services
 from backend.videos.errors import IdempotencyKeyReused
 from backend.videos.models import Analysis, IdempotencyKey, OutboxMessage, Video
 from tests.backend.making import make_video
+from tests.backend.together import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -123,23 +122,3 @@ def request_with(owner: User, video: Video, confidence: float) -> services.Reque
     return services.request_analysis(
         owner=owner, video_id=video.pk, model=None, options={"confidence": confidence}, idempotency_key="k"
     )
-
-
-def at_once(times: int, ask: Any) -> list[Any]:
-    answers: list[Any] = []
-    start = threading.Barrier(times)
-
-    def run() -> None:
-        try:
-            start.wait()
-            answers.append(ask())
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run) for _ in range(times)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(answers) == times
-    return answers

@@ -1,11 +1,9 @@
 """What a plan does not allow is refused with the limit and what to do, and under load no more is let through."""
 
-import threading
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import connection
 from rest_framework.test import APIClient
 
 from backend.accounts.models import User
@@ -16,6 +14,7 @@ from backend.videos import services
 from backend.videos.models import Analysis, Video
 from contract.plans import LIMITS, SHARES, Plan
 from tests.backend.making import make_analysis, make_video
+from tests.backend.together import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -91,26 +90,19 @@ def test_limits_are_each_users_own(api: APIClient, free: User, stranger: User):
 
 @pytest.mark.integration
 @pytest.mark.django_db(transaction=True)
-def test_requests_at_the_same_moment_get_no_more_places_than_there_are(free: User):
+def test_requests_at_once_get_no_more_places_than_there_are(free: User):
     """Each alone would find the last place free."""
-    video, together, refused = make_video(free), threading.Barrier(6), []
+    video = make_video(free)
 
-    def ask() -> None:
+    def ask() -> object:
         try:
-            together.wait(timeout=30)
-            services.request_analysis(owner=free, video_id=video.pk, model=None, options={})
-        except TooManyAnalyses as exc:
-            refused.append(exc)
-        finally:
-            connection.close()
+            return services.request_analysis(owner=free, video_id=video.pk, model=None, options={})
+        except TooManyAnalyses:
+            return None
 
-    threads = [threading.Thread(target=ask) for _ in range(together.parties)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
+    refused = at_once(6, ask).count(None)
     assert Analysis.objects.filter(owner=free).count() == FREE.concurrent_analyses
-    assert len(refused) == together.parties - FREE.concurrent_analyses
+    assert refused == 6 - FREE.concurrent_analyses
 
 
 @pytest.mark.parametrize(

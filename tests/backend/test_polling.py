@@ -14,7 +14,7 @@ from tests.backend.making import SUMMARY, make_analysis, make_video
 
 pytestmark = pytest.mark.django_db(transaction=True)  # what changes a row is a transaction of its own
 
-QUERIES = 3  # the API key with its user, the count of their requests, and the analysis
+QUERIES = 2  # the API key with its user, and the analysis
 
 
 def asked(api: APIClient, analysis: Analysis, etag: str | None = None) -> Any:

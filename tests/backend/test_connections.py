@@ -1,0 +1,75 @@
+"""A pooled connection that the server has closed serves nobody; one that lives is not asked whether it does."""
+
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from backend.accounts.models import User
+from backend.config import prepared
+from backend.config.postgresql import base
+from tests.backend.serving import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def backend_pid() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
+def test_connection_that_the_server_closed_is_replaced(database_url: str):
+    pid = backend_pid()
+    connection.close()
+    with psycopg.connect(database_url, autocommit=True) as direct:
+        direct.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+    assert User.objects.count() == 0
+    assert backend_pid() != pid
+
+
+def test_connection_that_lives_is_used_again_without_a_question(monkeypatch: pytest.MonkeyPatch):
+    backend_pid()
+    connection.close()
+
+    def asked(_: Any) -> None:
+        pytest.fail("the server was asked")
+
+    monkeypatch.setattr(base.ConnectionPool, "check_connection", asked)
+    assert backend_pid()
+
+
+def test_what_the_server_says_by_itself_costs_a_question_and_no_connection(database_url: str):
+    with (
+        psycopg.connect(database_url, autocommit=True) as pooled,
+        psycopg.connect(database_url, autocommit=True) as other,
+    ):
+        pooled.execute("LISTEN something")
+        assert not base._has_spoken(pooled)
+        other.execute("NOTIFY something")
+        wait_until(lambda: base._has_spoken(pooled), seconds=10)
+        base.ConnectionPool.check_connection(pooled)
+        assert not base._has_spoken(pooled)
+
+
+def test_prepared_statement_is_planned_once_on_a_connection():
+    for number in range(3):
+        assert prepared.run_prepared("SELECT %s::int + 1", [number]) == (number + 1,)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT $1::int%'")
+        assert cursor.fetchone() == (1,)
+
+
+def test_prepared_statement_takes_part_in_the_transaction_and_its_errors_are_djangos(owner: User):
+    rename = "UPDATE accounts_user SET username = %s WHERE id = %s RETURNING id"
+
+    @transaction.atomic
+    def rename_and_fail() -> None:
+        assert prepared.run_prepared(rename, ["renamed", owner.pk]) == (owner.pk,)
+        prepared.run_prepared(rename, [None, owner.pk])  # a name there must be
+
+    with pytest.raises(IntegrityError):
+        rename_and_fail()
+    owner.refresh_from_db()
+    assert owner.username == "owner"
