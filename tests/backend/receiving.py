@@ -14,7 +14,8 @@ from django.db import connection
 from django.utils import timezone
 
 from backend.videos.models import Analysis
-from backend.webhooks.models import Delivery
+from backend.webhooks.delivering import Sender
+from backend.webhooks.models import Attempt, Delivery
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,15 @@ def end(analysis: Analysis, status: str = "succeeded") -> None:
             " VALUES (%s, clock_timestamp(), %s, 'job', '{}')",
             [analysis.pk, status],
         )
+
+
+def deliver_once() -> int:
+    """Sends what is due; how many requests that took."""
+    before = Attempt.objects.count()
+    with contextlib.closing(Sender()) as sender:
+        while sender.step():
+            pass
+    return Attempt.objects.count() - before
 
 
 def later() -> None:

@@ -8,11 +8,10 @@ from rest_framework.test import APIClient
 
 from backend.accounts.models import User
 from backend.webhooks import services
-from backend.webhooks.delivering import deliver_once
 from backend.webhooks.errors import MOST_WEBHOOKS
 from backend.webhooks.models import Endpoint, EventType
 from tests.backend.making import make_analysis
-from tests.backend.receiving import Receiver, end
+from tests.backend.receiving import Receiver, deliver_once, end
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),  # senders are threads with connections of their own

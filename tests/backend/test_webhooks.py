@@ -10,7 +10,6 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -23,11 +22,10 @@ from backend.videos.cancelling import cancel_analysis
 from backend.videos.deleting import delete_analysis
 from backend.videos.models import AnalysisEvent
 from backend.webhooks import services
-from backend.webhooks.delivering import deliver_once
 from backend.webhooks.models import Delivery, Endpoint, EventType
 from backend.webhooks.signing import headers, new_secret, signature
 from tests.backend.making import make_analysis
-from tests.backend.receiving import Receiver, end
+from tests.backend.receiving import Receiver, deliver_once, end
 from tests.backend.serving import Database, wait_until, worker
 
 pytestmark = [
@@ -159,6 +157,7 @@ def test_documented_verification_accepts_what_is_sent(owner: User, endpoint: End
         (endpoint.secret, {**request.headers, "webhook-id": "msg_other"}, request.body),
         (endpoint.secret, {**request.headers, "webhook-timestamp": "1614265330"}, request.body),
         (endpoint.secret, {**request.headers, "webhook-signature": "v1,AAAA v2,xyz"}, request.body),
+        (endpoint.secret, {**request.headers, "webhook-signature": "v1,\u00e9"}, request.body),
     ):
         with pytest.raises(ValueError, match="webhook"):
             verified(secret, named, body)
@@ -191,21 +190,10 @@ def test_headers_hold_every_signature():
 def test_the_worker_sends_what_a_job_ended(database_url: str, receiver: Receiver, tmp_path: Path):
     database = Database(database_url)
     analysis = database.analysis()
-    with psycopg.connect(database_url) as direct:
-        direct.execute(
-            "INSERT INTO webhooks_endpoint (id, owner_id, url, events, secret)"
-            " SELECT %s, owner_id, %s, %s, %s FROM videos_analysis WHERE id = %s",
-            [uuid4(), receiver.url, EventType.values, new_secret(), analysis],
-        )
+    database.webhook(analysis, receiver.url)
     variables = {"DATABASE_URL": database_url, "WEBHOOKS_ALLOW_LOOPBACK": "true"}
     with worker(tmp_path / "log", "deliver_webhooks", **variables):
-        with psycopg.connect(database_url) as direct:
-            direct.execute("UPDATE videos_analysis SET status = 'failed' WHERE id = %s", [analysis])
-            direct.execute(
-                "INSERT INTO videos_analysisevent (analysis_id, at, status, source, detail)"
-                " VALUES (%s, now(), 'failed', 'job', '{}')",
-                [analysis],
-            )
+        database.end(analysis, "failed")
         wait_until(lambda: len(receiver.received) == 1, seconds=30)
     assert json.loads(receiver.received[0].body)["type"] == "analysis.failed"
     assert "Traceback" not in (tmp_path / "log").read_text()
