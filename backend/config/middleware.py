@@ -52,7 +52,9 @@ class RateLimitHeaders:
 
 
 class StaticFiles(WhiteNoiseMiddleware):
-    """Sends each file, all of them small, in one piece: Django warns of streaming ordinary files under ASGI."""
+    """Sends each file, all of them small, in one piece. In many, whoever reads slowly would hold one of the few
+    threads of WSGI (config.asgi); and where a request comes by ASGI after all, Django warns of ordinary streams.
+    """
 
     @staticmethod
     def serve(static_file: StaticFile, request: HttpRequest) -> HttpResponse:

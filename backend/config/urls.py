@@ -10,6 +10,7 @@ from backend.plans import apis as plans_api
 from backend.plans import pages as plans_pages
 from backend.videos import apis, export_apis, pages, result_apis, upload_apis, video_apis
 from backend.webhooks import apis as webhooks_api
+from backend.webhooks import delivery_apis
 
 API: list[URLPattern] = [
     path("api/videos", video_apis.VideoList.as_view(), name="api-videos"),
@@ -58,20 +59,20 @@ API: list[URLPattern] = [
         webhooks_api.WebhookSecret.as_view(),
         name="api-webhook-rotate-secret",
     ),
-    path("api/webhooks/<uuid:webhook_id>/ping", webhooks_api.WebhookPing.as_view(), name="api-webhook-ping"),
+    path("api/webhooks/<uuid:webhook_id>/ping", delivery_apis.WebhookPing.as_view(), name="api-webhook-ping"),
     path(
         "api/webhooks/<uuid:webhook_id>/deliveries",
-        webhooks_api.DeliveryList.as_view(),
+        delivery_apis.DeliveryList.as_view(),
         name="api-webhook-deliveries",
     ),
     path(
         "api/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>",
-        webhooks_api.DeliveryDetail.as_view(),
+        delivery_apis.DeliveryDetail.as_view(),
         name="api-webhook-delivery",
     ),
     path(
         "api/webhooks/<uuid:webhook_id>/deliveries/<uuid:delivery_id>/replay",
-        webhooks_api.DeliveryReplay.as_view(),
+        delivery_apis.DeliveryReplay.as_view(),
         name="api-webhook-delivery-replay",
     ),
     path("api/models", apis.ModelList.as_view(), name="api-models"),

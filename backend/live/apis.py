@@ -1,7 +1,6 @@
 """Who may listen to what. `streaming` sends it."""
 
 import uuid
-from typing import Any
 
 from django.http import Http404, HttpResponse
 from drf_spectacular.utils import OpenApiParameter
@@ -33,13 +32,12 @@ STREAM = Answer(
 
 
 class EventStream(BaseRenderer):
-    """Says to REST framework that `Accept: text/event-stream` can be answered."""
+    """Says to REST framework that `Accept: text/event-stream` can be answered. It renders nothing: streams and
+    problems are responses of Django's own.
+    """
 
     media_type = CONTENT_TYPE
     format = "event-stream"
-
-    def render(self, data: Any, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError("streams are no REST framework responses")
 
 
 class Live(APIView):

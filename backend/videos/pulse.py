@@ -1,12 +1,14 @@
 """One log line a minute by which an alarm knows that the worker is alive, and what has piled up."""
 
 import logging
+from datetime import datetime
 
 from django.db.models import Count, Min, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from backend.videos.models import DeadRequest, OutboxMessage, OwedCall
+from backend.webhooks.models import Delivery, DeliveryState
 
 logger = logging.getLogger(__name__)
 
@@ -16,15 +18,23 @@ def beat() -> None:
     unsent = OutboxMessage.objects.filter(sent_at=None, not_before__lte=Now()).aggregate(
         count=Count("pk"), oldest=Min("created_at")
     )
-    oldest = unsent["oldest"]
     owed = OwedCall.objects.filter(done_at=None).aggregate(
         waiting=Count("pk", filter=Q(given_up_at=None)), given_up=Count("pk", filter=~Q(given_up_at=None))
     )
+    due = Delivery.objects.filter(
+        state=DeliveryState.PENDING.value, not_before__lte=Now(), endpoint__enabled=True
+    ).aggregate(count=Count("pk"), oldest=Min("not_before"))
     figures = {
         "unsent_messages": unsent["count"],
-        "oldest_unsent_seconds": int((timezone.now() - oldest).total_seconds()) if oldest else 0,
+        "oldest_unsent_seconds": _seconds_since(unsent["oldest"]),
         "owed_calls": owed["waiting"],
         "owed_calls_given_up": owed["given_up"],
         "requests_to_redrive": DeadRequest.objects.filter(redriven_at=None).count(),
+        "webhooks_due": due["count"],
+        "oldest_webhook_seconds": _seconds_since(due["oldest"]),
     }
     logger.info("worker is alive", extra=figures)
+
+
+def _seconds_since(moment: datetime | None) -> int:
+    return int((timezone.now() - moment).total_seconds()) if moment else 0

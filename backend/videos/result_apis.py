@@ -1,6 +1,7 @@
 """What an analysis found, page by page; partial while it is running."""
 
 import uuid
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,7 +29,7 @@ SECONDS = Keyset(columns=("second", "class_id"))
 EVENTS = Keyset(columns=("id",))
 
 
-class Results(APIView):
+class Results(APIView, ABC):
     """`of` answers for an analysis of the user who asks and a valid `Query`; a foreign one is 404."""
 
     Query: type[StrictQuery] = StrictQuery
@@ -39,8 +40,8 @@ class Results(APIView):
             raise Http404
         return Response(self.of(analysis, request, self.Query.read(request)))
 
-    def of(self, analysis: Analysis, request: Request, query: dict[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def of(self, analysis: Analysis, request: Request, query: dict[str, Any]) -> dict[str, Any]: ...
 
 
 @documented(

@@ -19,7 +19,8 @@ from backend.videos.resending import resend_once
 from backend.videos.retention import forget_once
 from backend.videos.waiting import hurry_once
 from backend.videos.wiring import batch_jobs, dead_requests_queue, job_events_queue, media_bucket, request_queue
-from backend.webhooks.delivering import deliver_once, forget_old
+from backend.webhooks.delivering import Sender
+from backend.webhooks.recording import forget_old
 
 RELAY_IDLE_SECONDS = 0.2
 OWED_CALLS_IDLE_SECONDS = 1.0
@@ -90,7 +91,7 @@ def pulse() -> tuple[Step, float]:
 
 
 def webhooks() -> tuple[Step, float]:
-    return _releasing(deliver_once), WEBHOOKS_IDLE_SECONDS
+    return _releasing(Sender().step), WEBHOOKS_IDLE_SECONDS
 
 
 def old_webhooks() -> tuple[Step, float]:

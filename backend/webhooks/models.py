@@ -68,7 +68,7 @@ class Delivery(models.Model):
     queued_at = models.DateTimeField(db_default=Now())  # when it was made, or last replayed
     not_before = models.DateTimeField(db_default=Now())
     claimed_until = models.DateTimeField(null=True, blank=True)  # until then a worker is about to send it
-    attempts = models.SmallIntegerField(default=0, db_default=0)  # begun since it was queued
+    attempts = models.SmallIntegerField(default=0, db_default=0)  # begun since it was queued, also by who died
     finished_at = models.DateTimeField(null=True, blank=True)
 
     objects = Owned.as_manager()
@@ -81,6 +81,11 @@ class Delivery(models.Model):
                 fields=["endpoint", "not_before"],
                 name="webhooks_delivery_pending",
                 condition=models.Q(state=DeliveryState.PENDING.value),
+            ),
+            models.Index(
+                fields=["endpoint"],
+                name="webhooks_delivery_claimed",
+                condition=models.Q(state=DeliveryState.PENDING.value, claimed_until__isnull=False),
             ),
             models.Index(fields=["created_at"], name="webhooks_delivery_age"),
         ]

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -6,6 +7,9 @@ from rest_framework.test import APIClient
 
 from backend.accounts.models import User
 from backend.accounts.services import create_api_key
+from backend.webhooks.models import Endpoint, EventType
+from backend.webhooks.services import create_webhook
+from tests.backend.receiving import Receiver, receiving
 
 
 def client_of(user: User) -> APIClient:
@@ -58,3 +62,20 @@ def media(settings: Any, media_bucket: str) -> str:
     """The backend uses a fresh bucket."""
     settings.MEDIA_BUCKET = media_bucket
     return media_bucket
+
+
+@pytest.fixture
+def loopback(settings: Any) -> None:
+    """Webhooks may reach this machine."""
+    settings.WEBHOOKS_ALLOW_LOOPBACK = True
+
+
+@pytest.fixture
+def receiver(loopback: None) -> Iterator[Receiver]:
+    with receiving() as running:
+        yield running
+
+
+@pytest.fixture
+def endpoint(owner: User, receiver: Receiver) -> Endpoint:
+    return create_webhook(owner=owner, url=receiver.url, events=EventType.values)

@@ -16,6 +16,8 @@ import httpx
 import psycopg
 
 from backend.accounts.scopes import ALL
+from backend.webhooks.models import EventType
+from backend.webhooks.signing import new_secret
 
 
 class Database:
@@ -103,6 +105,25 @@ class Database:
                 values,
             )
         return analysis
+
+    def webhook(self, analysis: UUID, url: str) -> None:
+        """The owner of the analysis wants to be told there of every end."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute(
+                "INSERT INTO webhooks_endpoint (id, owner_id, url, events, secret)"
+                " SELECT %s, owner_id, %s, %s, %s FROM videos_analysis WHERE id = %s",
+                [uuid4(), url, EventType.values, new_secret(), analysis],
+            )
+
+    def end(self, analysis: UUID, status: str) -> None:
+        """As the job does."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute("UPDATE videos_analysis SET status = %s WHERE id = %s", [status, analysis])
+            connection.execute(
+                "INSERT INTO videos_analysisevent (analysis_id, at, status, source, detail)"
+                " VALUES (%s, now(), %s, 'job', '{}')",
+                [analysis, status],
+            )
 
     def status(self, analysis: UUID) -> object:
         return self.fetch("SELECT status FROM videos_analysis WHERE id = %s", analysis)

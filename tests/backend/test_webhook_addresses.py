@@ -1,9 +1,13 @@
 """Which machines webhooks may reach, whatever their owners write."""
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 import ssl
+import threading
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +21,9 @@ from hypothesis import strategies as st
 
 from backend.webhooks import sending
 from backend.webhooks.addresses import is_public
+from backend.webhooks.names import addresses_of
 from backend.webhooks.sending import Outcome, send
+from tests.backend.naming import NameServer, naming
 from tests.backend.receiving import Receiver, receiving
 
 NOT_PUBLIC = [
@@ -70,15 +76,10 @@ def test_what_is_no_address_of_the_internet_is_not_public(text: str):
     assert not is_public(text)
 
 
-def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    """Every name leads there."""
-
-    async def getaddrinfo(self: Any, host: str, port: int, **kwargs: Any) -> list[Any]:
-        if not addresses:
-            raise socket.gaierror("no such name")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
-
-    monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", getaddrinfo)
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
+    with naming(monkeypatch) as server:
+        yield server
 
 
 def sent(url: str, *, allow_loopback: bool = False, body: bytes = b"{}") -> Outcome:
@@ -92,44 +93,73 @@ def sent(url: str, *, allow_loopback: bool = False, body: bytes = b"{}") -> Outc
         pytest.param(["169.254.169.254"], id="the machine's own credentials"),
         pytest.param(["8.8.8.8", "10.0.0.1"], id="one of several"),
         pytest.param(["::ffff:192.168.0.1"], id="in another notation"),
+        pytest.param(["fd00:ec2::254"], id="of IPv6"),
     ],
 )
-def test_a_name_that_leads_to_us_is_not_followed(monkeypatch: pytest.MonkeyPatch, addresses: list[str]):
+def test_a_name_that_leads_to_us_is_not_followed(names: NameServer, addresses: list[str]):
     with receiving() as receiver:
-        resolving(monkeypatch, *addresses)
+        names.addresses["hooks.example"] = addresses
         outcome = sent(f"https://hooks.example:{receiver.port}/")
         assert outcome.status is None
         assert "public internet" in outcome.error
         assert receiver.received == []
 
 
-def test_http_is_not_spoken_to_the_internet(monkeypatch: pytest.MonkeyPatch):
-    resolving(monkeypatch, "8.8.8.8")
+def test_http_is_not_spoken_to_the_internet(names: NameServer):
+    names.addresses["hooks.example"] = ["8.8.8.8"]
     assert "HTTPS" in sent("http://hooks.example/").error
 
 
-def test_loopback_that_is_allowed_allows_nothing_else(monkeypatch: pytest.MonkeyPatch):
+def test_loopback_that_is_allowed_allows_nothing_else(names: NameServer):
     for addresses in (["10.0.0.1"], ["127.0.0.1", "10.0.0.1"]):
-        resolving(monkeypatch, *addresses)
+        names.addresses["hooks.example"] = addresses
         assert "public internet" in sent("https://hooks.example/", allow_loopback=True).error
 
 
-def test_the_address_that_was_checked_is_connected_to(monkeypatch: pytest.MonkeyPatch):
+def test_the_address_that_was_checked_is_connected_to(names: NameServer):
     """A name that leads elsewhere when it is looked up again is a way past every check."""
-    looked_up: list[str] = []
-
-    async def getaddrinfo(self: Any, host: str, port: int, **kwargs: Any) -> list[Any]:
-        looked_up.append(host)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
-
+    names.addresses["hooks.example"] = ["127.0.0.1"]
     with receiving() as receiver:
-        monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", getaddrinfo)
         outcome = sent(f"http://hooks.example:{receiver.port}/here?a=b", allow_loopback=True)
         assert outcome.delivered
-        assert [name for name in looked_up if name == "hooks.example"] == ["hooks.example"]
+        assert names.asked == ["hooks.example"]
         (request,) = receiver.received
         assert request.headers["host"] == f"hooks.example:{receiver.port}"
         assert request.path == "/here?a=b"
+
+
+def test_names_that_only_this_machine_knows_are_not_known(names: NameServer):
+    """The system's look-up reads /etc/hosts, and takes numbers in notations of its own for addresses."""
+    for host in (socket.gethostname(), "0x7f000001", "2130706433", "127.1"):
+        assert "looked up" in sent(f"http://{host}:9/", allow_loopback=True).error
+
+
+def test_a_host_of_ipv6_alone_is_reached(names: NameServer, monkeypatch: pytest.MonkeyPatch):
+    names.addresses["hooks.example"] = ["2606:4700::1111"]
+    names.addresses["both.example"] = ["2606:4700::1111", "8.8.8.8"]
+    assert asyncio.run(addresses_of("hooks.example")) == ["2606:4700::1111"]
+    assert asyncio.run(addresses_of("both.example")) == ["8.8.8.8"]
+
+
+def test_a_name_server_that_is_silent_holds_up_nobody(names: NameServer, monkeypatch: pytest.MonkeyPatch):
+    """Were names looked up in threads, these would hold all of them, and beyond every timeout."""
+    names.silent.add("silent.example")
+    names.addresses["hooks.example"] = ["127.0.0.1"]
+
+    async def all_at_once(port: int) -> tuple[Outcome, list[Outcome]]:
+        silent = [
+            asyncio.create_task(send(f"https://silent.example:{port}/", headers={}, body=b"")) for _ in range(100)
+        ]
+        await asyncio.sleep(0.1)
+        answered = await send(f"http://hooks.example:{port}/", headers={}, body=b"", allow_loopback=True)
+        assert not any(task.done() for task in silent)
+        return answered, await asyncio.gather(*silent)
+
+    with receiving() as receiver:
+        answered, silent = asyncio.run(all_at_once(receiver.port))
+    assert answered.delivered
+    assert {outcome.error for outcome in silent} == {"The name of the host could not be looked up."}
+    assert threading.active_count() < 20
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -162,6 +192,67 @@ def test_a_receiver_that_is_slow_or_sends_without_end_is_left(monkeypatch: pytes
         assert sent(receiver.url, allow_loopback=True).delivered
 
 
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begins", "goes_on"),
+    [
+        pytest.param(b"", b"HTTP/1.1 100 Continue\r\n\r\n", id="interim answers"),
+        pytest.param(b"", b"a" * 1000, id="no status line"),
+        pytest.param(b"", b"\r\n", id="empty lines"),
+        pytest.param(HEAD, b"X-Name: value\r\n", id="headers"),
+        pytest.param(HEAD + b"X-Name: ", b"a" * 1000, id="one header"),
+        pytest.param(HEAD, b"\0\xff" * 500, id="what is no header"),
+    ],
+)
+def test_an_answer_without_end_costs_little(begins: bytes, goes_on: bytes):
+    """Fifteen seconds of reading what comes would be fifteen seconds of one processor."""
+    with flooding(begins, goes_on * 100) as port:
+        began = time.process_time()
+        outcome = sent(f"http://127.0.0.1:{port}/", allow_loopback=True)
+    assert (outcome.status, outcome.delivered) == (None, False)
+    assert outcome.error.startswith("The request failed: ")
+    assert len(outcome.error) <= 300
+    assert "\0" not in outcome.error, "PostgreSQL would not take it"
+    assert outcome.milliseconds < 10_000
+    assert time.process_time() - began < 5
+
+
+@contextlib.contextmanager
+def flooding(begins: bytes, goes_on: bytes) -> Iterator[int]:
+    """The port of a receiver that begins its answer so and never ends it."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError), listening.accept()[0] as client:
+                client.recv(65536)
+                client.sendall(begins)
+                while True:
+                    client.sendall(goes_on)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listening.getsockname()[1]
+        thread.join(timeout=5)
+
+
+def test_a_receiver_that_dribbles_is_left(monkeypatch: pytest.MonkeyPatch):
+    """Each byte comes in time, and the answer never."""
+    monkeypatch.setattr(sending, "TOTAL_SECONDS", 1.0)
+
+    def serve(listening: socket.socket) -> None:
+        with contextlib.suppress(OSError), listening.accept()[0] as client:
+            for byte in HEAD + b"X-Name: " + b"a" * 1000:
+                client.sendall(bytes([byte]))
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, args=[listening], daemon=True).start()
+        outcome = sent(f"http://127.0.0.1:{listening.getsockname()[1]}/", allow_loopback=True)
+    assert (outcome.status, outcome.error) == (None, "No answer came within 1 seconds.")
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [
@@ -175,9 +266,9 @@ def test_what_fails_is_said(url: str, words: str):
     assert words in outcome.error
 
 
-def test_a_name_that_nobody_knows_is_said(monkeypatch: pytest.MonkeyPatch):
-    resolving(monkeypatch)
-    assert "looked up" in sent("https://hooks.example/").error
+def test_a_name_that_nobody_knows_is_said(names: NameServer):
+    for host in ("hooks.example", ".example", "a..example", "a" * 64 + ".example"):
+        assert "looked up" in sent(f"https://{host}/").error
 
 
 @pytest.fixture
@@ -213,9 +304,9 @@ def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         yield receiver
 
 
-def test_the_certificate_must_be_that_of_the_name(secure: Receiver, monkeypatch: pytest.MonkeyPatch):
+def test_the_certificate_must_be_that_of_the_name(secure: Receiver, names: NameServer):
     """Although it is an address that is connected to."""
-    resolving(monkeypatch, "127.0.0.1")
+    names.addresses = {"hooks.example": ["127.0.0.1"], "other.example": ["127.0.0.1"]}
     assert sent(f"https://hooks.example:{secure.port}/", allow_loopback=True).delivered
     refused = sent(f"https://other.example:{secure.port}/", allow_loopback=True)
     assert refused.status is None

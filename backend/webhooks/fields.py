@@ -1,0 +1,48 @@
+"""What the owner of a webhook may write."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from rest_framework import serializers
+
+from backend.webhooks.addresses import is_loopback, is_public
+from backend.webhooks.models import EventType
+
+
+class UrlField(serializers.CharField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=2048, help_text="An https URL that the public internet reaches.", **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        """What is wrong with the text; where its name leads is looked at whenever something is sent."""
+        text = str(super().to_internal_value(data))
+        try:
+            url = urlsplit(text)
+            host, _ = url.hostname or "", url.port
+        except ValueError:
+            raise serializers.ValidationError("It must be a URL.") from None
+        if not text.isascii() or not text.isprintable() or " " in text or not host:
+            raise serializers.ValidationError("It must be a URL.")
+        here = settings.WEBHOOKS_ALLOW_LOOPBACK and (host == "localhost" or is_loopback(host))
+        if url.scheme != "https" and not (here and url.scheme == "http"):
+            raise serializers.ValidationError("It must begin with https://.")
+        if url.username is not None or url.password is not None or url.fragment:
+            raise serializers.ValidationError("It must hold neither a user name nor a fragment.")
+        if not here and ((_is_address(host) and not is_public(host)) or host.rstrip(".") == "localhost"):
+            raise serializers.ValidationError("It must be reachable from the public internet.")
+        return text
+
+
+class EventsField(serializers.ListField):
+    child = serializers.ChoiceField(choices=EventType.values)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_length=1, max_length=len(EventType.values), **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        return sorted(set(super().to_internal_value(data)))
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()
