@@ -90,6 +90,10 @@ class Client:
     def video(self, video_id: str) -> Video:
         return cast(Video, self._json("GET", f"/api/videos/{video_id}"))
 
+    def delete_video(self, video_id: str) -> None:
+        """With all its analyses, which must be over, and everything they found."""
+        self._ask("DELETE", f"/api/videos/{video_id}")
+
     # Analyses
 
     def quote(self, video_id: str, *, model: str | None = None, options: Options | None = None) -> Quote:
