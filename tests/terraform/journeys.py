@@ -156,6 +156,18 @@ def deleted(walk: Walk) -> None:
     walk.settle()
     assert not Analysis.objects.filter(pk=analysis).exists()
 
+    # A video, with an analysis that made files, and in the other way that files are sent.
+    for send in (walk.upload, walk.upload_in_parts):
+        video = send(make_demo_video(walk.folder / "unwanted.mp4", seconds=0.5).path)
+        if send == walk.upload:
+            job = walk.submit(walk.request(video))
+            assert walk.run_job(job) == EXIT_DONE
+        walk.api("delete", f"videos/{video}")
+        walk.settle()
+        assert not Video.objects.filter(pk=video).exists()
+    found = boto3.client("s3").list_objects_v2(Bucket=walk.permissions.outputs["bucket"])
+    assert not [one["Key"] for one in found["Contents"] if video in one["Key"]]
+
 
 def interrupted(walk: Walk) -> None:
     """A job that is stopped while it sends an annotated video throws away what it has sent."""
