@@ -26,7 +26,7 @@ import psutil
 import psycopg
 import uvloop
 
-from bench.lab import OUT, Row, say
+from bench.lab import OUT, Row, report, say
 from bench.load import Answers, around, closed_loop, open_loop, request
 from client import Client
 from demo.video import make_demo_video
@@ -58,11 +58,7 @@ def main() -> int:
         users = _users(stack, folder)
         _hold_machines(stack)
         rows = list(_measured(stack, users, port, seconds))
-    (OUT / "api.json").write_text(json.dumps([row.to_dict() for row in rows], indent=2) + "\n", encoding="utf-8")
-    for row in rows:
-        verdict = "" if row.bar is None else f"   bar {row.bar:g}   {'ok' if row.ok else 'MISSED'}"
-        print(f"{row.name:<62}{row.value:>12,} {row.unit}{verdict}")
-    return 0 if all(row.ok for row in rows) else 1
+    return report("api", rows)
 
 
 def _measured(stack: Stack, users: list[User], port: int, seconds: float) -> Iterator[Row]:

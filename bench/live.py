@@ -7,7 +7,6 @@ for the events of an analysis of its own user.
 import argparse
 import asyncio
 import hashlib
-import json
 import secrets
 import shutil
 import time
@@ -19,7 +18,7 @@ import psutil
 import psycopg
 import uvloop
 
-from bench.lab import OUT, Row, say
+from bench.lab import OUT, Row, report, say
 from local.ports import HOST, free_port
 from local.stack import Stack, StackSettings, running_stack
 
@@ -78,10 +77,7 @@ def main() -> int:
     with running_stack(StackSettings(folder=folder, port=port), say=say) as stack:
         users = _users(stack, -(-streams // PER_USER))
         rows = uvloop.run(_measured(stack, port, users, streams))
-    (OUT / "live.json").write_text(json.dumps([row.to_dict() for row in rows], indent=2) + "\n", encoding="utf-8")
-    for row in rows:
-        print(f"{row.name:<62}{row.value:>12,} {row.unit}")
-    return 0
+    return report("live", rows)
 
 
 async def _measured(stack: Stack, port: int, users: list[User], streams: int) -> list[Row]:

@@ -21,6 +21,7 @@ from .models import (
     Model,
     Options,
     Quote,
+    Receipt,
     Second,
     ThumbnailLink,
     Track,
@@ -164,6 +165,10 @@ class Client:
         """A new analysis that asks for the same as one that failed or was cancelled."""
         path = f"/api/analyses/{analysis_id}/retry"
         return cast(Analysis, self._json("POST", path, headers=_once(idempotency_key)))
+
+    def receipt(self, analysis_id: str) -> Receipt:
+        """What it was quoted and charged, and which machines worked on it; complete once it is over."""
+        return cast(Receipt, self._json("GET", f"/api/analyses/{analysis_id}/receipt"))
 
     def delete(self, analysis_id: str) -> None:
         self._ask("DELETE", f"/api/analyses/{analysis_id}")

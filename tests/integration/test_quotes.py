@@ -1,16 +1,9 @@
 """What a whole run is quoted and charged, through every real part."""
 
-import httpx
 import pytest
 
 from contract.prices import prices
 from demo.video import make_demo_video
-
-
-def receipt_of(product, analysis_id):
-    headers = {"Authorization": f"Api-Key {product.stack.api_key}"}
-    path = f"{product.stack.url}/api/analyses/{analysis_id}/receipt"
-    return httpx.get(path, headers=headers, trust_env=False).raise_for_status().json()
 
 
 @pytest.mark.parametrize(
@@ -31,7 +24,7 @@ def test_a_whole_run_is_charged_its_seconds_and_never_more_than_its_quote(produc
 
     asked = client.request_analysis(video_id, model="demo-shapes", options=options, quote=quote["quote"])
     state = product.wait(asked["id"])
-    receipt = receipt_of(product, asked["id"])
+    receipt = client.receipt(asked["id"])
 
     assert state["status"] == "succeeded"
     credits, seconds = receipt["credits"], receipt["machine_seconds"]

@@ -156,17 +156,17 @@ def deleted(walk: Walk) -> None:
     walk.settle()
     assert not Analysis.objects.filter(pk=analysis).exists()
 
-    # A video, with an analysis that made files, and in the other way that files are sent.
-    for send in (walk.upload, walk.upload_in_parts):
-        video = send(make_demo_video(walk.folder / "unwanted.mp4", seconds=0.5).path)
-        if send == walk.upload:
-            job = walk.submit(walk.request(video))
-            assert walk.run_job(job) == EXIT_DONE
+    # A video with an analysis that made files, and one that was not sent to its end.
+    path = make_demo_video(walk.folder / "unwanted.mp4", seconds=0.5).path
+    analysed, unfinished = walk.upload(path), walk.started(path, multipart=True)["id"]
+    analysis = walk.request(analysed)
+    assert walk.run_job(walk.submit(analysis)) == EXIT_DONE
+    for video in (analysed, unfinished):
         walk.api("delete", f"videos/{video}")
-        walk.settle()
-        assert not Video.objects.filter(pk=video).exists()
-    found = boto3.client("s3").list_objects_v2(Bucket=walk.permissions.outputs["bucket"])
-    assert not [one["Key"] for one in found["Contents"] if video in one["Key"]]
+    walk.settle()
+    assert not Video.objects.filter(pk__in=[analysed, unfinished]).exists()
+    found = boto3.client("s3").list_objects_v2(Bucket=walk.permissions.outputs["bucket"]).get("Contents", ())
+    assert not [one["Key"] for one in found if analysed in one["Key"] or str(analysis) in one["Key"]]
 
 
 def interrupted(walk: Walk) -> None:
