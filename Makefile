@@ -72,9 +72,12 @@ bench-first-run: ## Measure clone -> result in an empty folder with an empty HOM
 bench-images: .venv/.local ## Measure layers, what a change moves, and starts of the job's image (docker or podman; BASE=)
 	@$(BIN)/python -m bench.images $(if $(BASE),--base "$(BASE)")
 
-.PHONY: bench-api bench-lambda
+.PHONY: bench-api bench-lambda bench-quotes
 bench-api: .venv/.test ## Measure the API of a whole local stack: requests, polls beside a bare view, and live streams
 	@$(BIN)/python -m bench.api
+
+bench-quotes: .venv/.test ## Hold quotes against receipts of analyses in a whole local stack
+	@$(BIN)/python -m bench.quotes
 
 bench-lambda: .venv/.test ## Measure the Lambda: cold import, package, what ten records cost beyond their calls
 	@$(BIN)/python -m bench.submitter

@@ -27,7 +27,7 @@ import psutil
 import psycopg
 import uvloop
 
-from bench.lab import OUT, Row, say
+from bench.lab import OUT, Row, report, say
 from bench.live import streams_held
 from bench.load import Answers, around, closed_loop, open_loop, request
 from client import Client
@@ -61,12 +61,7 @@ def main() -> int:
         users = _users(stack, folder)
         _hold_machines(stack)
         rows = list(_measured(stack, users, port, given.seconds))
-    rows += streams_held(given.streams)
-    (OUT / "api.json").write_text(json.dumps([row.to_dict() for row in rows], indent=2) + "\n", encoding="utf-8")
-    for row in rows:
-        verdict = "" if row.bar is None else f"   bar {row.bar:g}   {'ok' if row.ok else 'MISSED'}"
-        print(f"{row.name:<62}{row.value:>12,} {row.unit}{verdict}")
-    return 0 if all(row.ok for row in rows) else 1
+    return report("api", rows + streams_held(given.streams))
 
 
 def _measured(stack: Stack, users: list[User], port: int, seconds: float) -> Iterator[Row]:

@@ -1,5 +1,6 @@
 """What the measures of bench/analyser.py work with: a running stack, and the job as AWS Batch would start it."""
 
+import json
 import os
 import resource
 import subprocess
@@ -151,6 +152,17 @@ def open_lab(scratch: Path, *, rounds: int, frames: int) -> Iterator[Lab]:
             rounds=rounds,
             frames=frames,
         )
+
+
+def report(name: str, rows: list[Row]) -> int:
+    """Writes bench/out/{name}.json and prints it; the exit status, 1 where a bar was missed."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    document = json.dumps([row.to_dict() for row in rows], indent=2, ensure_ascii=False)
+    (OUT / f"{name}.json").write_text(document + "\n", encoding="utf-8")
+    for row in rows:
+        verdict = "" if row.bar is None else f"   bar {row.bar:g}   {'ok' if row.ok else 'MISSED'}"
+        print(f"{row.name:<62}{row.value:>12,} {row.unit}{verdict}")
+    return 0 if all(row.ok for row in rows) else 1
 
 
 def say(line: str) -> None:

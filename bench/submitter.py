@@ -5,7 +5,6 @@ makes while Lambda starts it. What a batch adds is processor time: the handler's
 same calls made by boto3 alone, against the Batch stand-in in another process.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from uuid import uuid4
 
 import boto3
 
-from bench.lab import OUT, Row
+from bench.lab import Row, report
 from contract.messages import AnalysisRequest
 from local import aws
 from local.ports import HOST, free_port
@@ -63,13 +62,7 @@ def main() -> int:
         ),
         Row(name="load average of the machine", value=round(os.getloadavg()[0], 1), unit=""),
     ]
-    OUT.mkdir(parents=True, exist_ok=True)
-    text = json.dumps([row.to_dict() for row in rows], indent=2)
-    (OUT / "lambda.json").write_text(text + "\n", encoding="utf-8")
-    for row in rows:
-        verdict = "" if row.bar is None else f"   bar {row.bar:g}   {'ok' if row.ok else 'MISSED'}"
-        print(f"{row.name:<62}{row.value:>12,} {row.unit}{verdict}")
-    return 0 if all(row.ok for row in rows) else 1
+    return report("lambda", rows)
 
 
 def _cold_import(package: Path) -> tuple[float, float]:

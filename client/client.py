@@ -21,6 +21,7 @@ from .models import (
     Model,
     Options,
     Quote,
+    Receipt,
     Second,
     ThumbnailLink,
     Track,
@@ -89,6 +90,10 @@ class Client:
 
     def video(self, video_id: str) -> Video:
         return cast(Video, self._json("GET", f"/api/videos/{video_id}"))
+
+    def delete_video(self, video_id: str) -> None:
+        """With all its analyses, which must be over, and everything they found."""
+        self._ask("DELETE", f"/api/videos/{video_id}")
 
     # Analyses
 
@@ -160,6 +165,10 @@ class Client:
         """A new analysis that asks for the same as one that failed or was cancelled."""
         path = f"/api/analyses/{analysis_id}/retry"
         return cast(Analysis, self._json("POST", path, headers=_once(idempotency_key)))
+
+    def receipt(self, analysis_id: str) -> Receipt:
+        """What it was quoted and charged, and which machines worked on it; complete once it is over."""
+        return cast(Receipt, self._json("GET", f"/api/analyses/{analysis_id}/receipt"))
 
     def delete(self, analysis_id: str) -> None:
         self._ask("DELETE", f"/api/analyses/{analysis_id}")

@@ -6,6 +6,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 class Account(TypedDict):
     plan: Literal["enterprise", "studio", "pro", "starter", "free"]
     limits: "PlanLimits"
+    stored_bytes: int
     analyses_under_way: int
     credits: "Credits"
     links: dict[str, str]
@@ -223,8 +224,15 @@ class Options(TypedDict):
 class PlanLimits(TypedDict):
     video_seconds: int
     file_bytes: int
+    stored_bytes: int
     concurrent_analyses: int
     monthly_credits: int
+    media: "PlanMedia | None"
+
+
+class PlanMedia(TypedDict):
+    containers: list[str]
+    codecs: list[str]
 
 
 class PriceBasis(TypedDict):

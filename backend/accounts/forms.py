@@ -72,6 +72,16 @@ class AdminSignInForm(_Counted, AdminAuthenticationForm):
 
 
 class SignUpForm(UserCreationForm):
+    """Tells whether a name is taken, because no two accounts may have it; so every attempt counts."""
+
+    def __init__(self, request: HttpRequest, data: Any = None) -> None:
+        self.request = request
+        super().__init__(data)
+
+    def clean_username(self) -> Any:
+        count_attempt("sign-up", self.request)
+        return super().clean_username()
+
     class Meta(UserCreationForm.Meta):
         model = User
         fields = ("username", "email")

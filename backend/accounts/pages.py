@@ -27,16 +27,11 @@ def sign_up(request: HttpRequest) -> HttpResponse:
         return redirect("home")
     if not settings.SIGN_UP:
         raise Http404
-    form = SignUpForm(request.POST or None)
+    form = SignUpForm(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
-            count_attempt("sign-up", request)
-        except TooManyAttempts as exc:
-            form.add_error(None, exc)
-            return _told_to_wait(render(request, "registration/sign_up.html", {"form": form}), exc.seconds)
         login(request, form.save())
         return redirect("home")
-    return render(request, "registration/sign_up.html", {"form": form})
+    return _refused(render(request, "registration/sign_up.html", {"form": form}), form)
 
 
 class SignIn(auth.LoginView):
@@ -45,9 +40,7 @@ class SignIn(auth.LoginView):
     extra_context = {"sign_up": settings.SIGN_UP, "mail": settings.MAIL}
 
     def form_invalid(self, form: SignInForm) -> HttpResponse:
-        answer = super().form_invalid(form)
-        throttled = [fault for fault in form.errors.as_data().get("__all__", ()) if fault.code == "throttled"]
-        return _told_to_wait(answer, throttled[0].seconds) if throttled else answer
+        return _refused(super().form_invalid(form), form)
 
 
 class PasswordChange(SuccessMessageMixin, auth.PasswordChangeView):
@@ -86,6 +79,12 @@ class PasswordNew(SuccessMessageMixin, auth.PasswordResetConfirmView):
     success_url = reverse_lazy("login")
     success_message = "Your password was changed. Please sign in with it."
     extra_context = {"heading": "A new password", "button": "Take it"}
+
+
+def _refused(answer: HttpResponse, form: forms.Form) -> HttpResponse:
+    faults = [fault for of_field in form.errors.as_data().values() for fault in of_field]
+    wait = next((fault.seconds for fault in faults if isinstance(fault, TooManyAttempts)), None)
+    return answer if wait is None else _told_to_wait(answer, wait)
 
 
 def _told_to_wait(answer: HttpResponse, seconds: int) -> HttpResponse:

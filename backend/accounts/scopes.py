@@ -16,7 +16,7 @@ class Scope(StrEnum):
 
 SENTENCES: dict[Scope, str] = {
     Scope.VIDEOS_READ: "See your videos",
-    Scope.VIDEOS_WRITE: "Upload videos",
+    Scope.VIDEOS_WRITE: "Upload videos and delete them",
     Scope.ANALYSES_READ: "See your analyses and their progress",
     Scope.ANALYSES_WRITE: "Ask for analyses, cancel them, try again, and delete them",
     Scope.RESULTS_READ: "Read and download what was found",

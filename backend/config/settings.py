@@ -136,7 +136,6 @@ KEEP_RECORDS_DAYS = environment.keep_records_days
 WEBHOOKS_ALLOW_LOOPBACK = environment.webhooks_allow_loopback
 UPLOAD_URL_SECONDS = 3600
 UPLOAD_KEPT_HOURS = 24  # after the last URL was handed out
-PROBE_WAIT_SECONDS = 5.0  # that the end of an upload waits for what the worker finds in it
 DOWNLOAD_URL_SECONDS = 3600
 
 # Static files: collected and fingerprinted where STATIC_ROOT is given, else served from the source tree.

@@ -15,9 +15,9 @@ from backend.config.openapi import Answer, documented
 from backend.config.serializers import StrictSerializer
 from backend.plans import schemas
 from backend.plans.credits import balance_of, credits_of
-from backend.plans.errors import VideoTooLong
+from backend.plans.errors import MediaNotAllowed, VideoTooLong
 from backend.plans.estimating import speeds
-from backend.plans.limits import analyses_under_way
+from backend.plans.limits import analyses_under_way, stored_bytes
 from backend.plans.models import LedgerEntry
 from backend.plans.receipts import Machine, Receipt
 from backend.videos import examples, services
@@ -51,6 +51,7 @@ class AccountDetail(APIView):
             {
                 "plan": user.plan,
                 "limits": asdict(LIMITS[Plan(user.plan)]),
+                "stored_bytes": stored_bytes(user),
                 "analyses_under_way": analyses_under_way(user),
                 "credits": asdict(credits_of(user)),
                 "links": {"ledger": reverse("api-account-ledger")},
@@ -91,7 +92,7 @@ class QuoteList(APIView):
         body=Input,
         body_example=examples.REQUEST,
         answers={200: Answer(description="The quote.", schema=schemas.Quote, example=schemas.QUOTE)},
-        refusals=(VideoNotFound, VideoNotUploaded, VideoNotReady, VideoRefused, VideoTooLong),
+        refusals=(VideoNotFound, VideoNotUploaded, VideoNotReady, VideoRefused, MediaNotAllowed, VideoTooLong),
     )
     def post(self, request: Request) -> Response:
         """The most that an analysis with these options will be charged. Nothing is reserved by asking.

@@ -12,6 +12,20 @@ class FileTooLarge(RequestRefused):
     code = "file_too_large"
 
 
+class StorageFull(RequestRefused):
+    """Your videos take up all the room that your plan allows."""
+
+    status = 403
+    code = "storage_full"
+
+
+class MediaNotAllowed(RequestRefused):
+    """Your plan does not allow this kind of video."""
+
+    status = 403
+    code = "media_not_allowed"
+
+
 class VideoTooLong(RequestRefused):
     """The video is longer than your plan allows."""
 

@@ -1,11 +1,15 @@
 """Holds users to the limits of their plans (`contract.plans.LIMITS`)."""
 
+from typing import Any
+
+from django.db.models import Sum
+
 from backend.accounts.models import User
 from backend.config.prepared import run_prepared
-from backend.plans.errors import FileTooLarge, TooManyAnalyses, VideoTooLong
-from backend.plans.wording import another_plan, length, size
-from backend.videos.models import ACTIVE_STATUSES, Analysis
-from contract.plans import LIMITS, Plan
+from backend.plans.errors import FileTooLarge, MediaNotAllowed, StorageFull, TooManyAnalyses, VideoTooLong
+from backend.plans.wording import another_plan, kind, kinds, length, size
+from backend.videos.models import ACTIVE_STATUSES, Analysis, Video
+from contract.plans import LIMITS, Media, Plan
 
 # Not FOR UPDATE, for which every insert that names the user would have to wait.
 _HOLD = f'SELECT id FROM "{User._meta.db_table}" WHERE id = %s FOR NO KEY UPDATE'
@@ -23,6 +27,39 @@ def require_size(owner: User, size_bytes: int) -> None:
         more = another_plan(lambda limits: limits.file_bytes >= size_bytes, lambda limits: size(limits.file_bytes))
         said = f"It has {size_bytes:,} bytes; your plan allows {size(most)}. Cut or compress it.{more}"
         raise FileTooLarge({"size_bytes": [said]})
+
+
+def stored_bytes(owner: User) -> int:
+    """What may lie in the bucket: every upload, as it was declared, from its start until the worker removed it."""
+    return Video.objects.filter(owner=owner).aggregate(bytes=Sum("size_bytes"))["bytes"] or 0
+
+
+def require_room(owner: User, size_bytes: int) -> None:
+    """For one more upload; it counts while the account is held. Raises StorageFull."""
+    most, stored = LIMITS[Plan(owner.plan)].stored_bytes, stored_bytes(owner)
+    if stored + size_bytes > most:
+        more = another_plan(
+            lambda limits: limits.stored_bytes >= stored + size_bytes, lambda limits: size(limits.stored_bytes)
+        )
+        said = (
+            f"It has {size_bytes:,} bytes and your other videos {stored:,}; your plan allows {size(most)} in all. "
+            "Delete what you no longer need: its room is free once it has been removed, mostly within minutes."
+            f"{more}"
+        )
+        raise StorageFull({"size_bytes": [said]})
+
+
+def require_media(owner: User, facts: dict[str, Any]) -> None:
+    """By what the probe found in the file, whatever it is called. Raises MediaNotAllowed."""
+    allowed, container, codec = LIMITS[Plan(owner.plan)].media, facts["container"], facts["codec"]
+
+    def holds(media: Media | None) -> bool:
+        return media is None or (container in media.containers and codec in media.codecs)
+
+    if not holds(allowed):
+        more = another_plan(lambda limits: holds(limits.media), lambda limits: kinds(limits.media))
+        said = f"It is {kind(container, codec)}; your plan allows {kinds(allowed)}. Convert it.{more}"
+        raise MediaNotAllowed({"video": [said]})
 
 
 def require_length(owner: User, seconds: float) -> None:

@@ -9,9 +9,9 @@ from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_safe
 
 from backend.plans.credits import balance_of, credits_of
-from backend.plans.limits import analyses_under_way
+from backend.plans.limits import analyses_under_way, stored_bytes
 from backend.plans.models import LedgerEntry
-from backend.plans.wording import length, size
+from backend.plans.wording import kinds, length, size
 from backend.videos.models import Analysis
 from contract.plans import LIMITS, Plan
 
@@ -38,6 +38,8 @@ def account(request: HttpRequest) -> HttpResponse:
         "limits": [
             ("Longest video", length(limits.video_seconds)),
             ("Largest file", size(limits.file_bytes)),
+            ("Stored videos", f"{size(limits.stored_bytes)}, {size(stored_bytes(user))} in use"),
+            ("Kinds of video", kinds(limits.media)),
             ("Analyses at a time", f"{limits.concurrent_analyses:,}, {analyses_under_way(user):,} under way"),
             ("Credits a month", f"{limits.monthly_credits:,}"),
         ],

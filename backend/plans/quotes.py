@@ -13,7 +13,7 @@ from django.utils import timezone
 from backend.accounts.models import User
 from backend.plans.errors import QuoteExpired, QuoteInvalid, QuoteMismatch
 from backend.plans.estimating import Estimate, Footage, estimate, timeout_seconds
-from backend.plans.limits import require_length
+from backend.plans.limits import require_length, require_media
 from backend.videos.models import Video
 from contract.manifest import ModelEntry
 from contract.options import AnalysisOptions
@@ -48,7 +48,9 @@ class Asked:
     options: AnalysisOptions
 
     def estimate(self) -> Estimate:
-        """Raises VideoTooLong."""
+        """Raises MediaNotAllowed and VideoTooLong."""
+        if self.video.facts is not None:
+            require_media(self.owner, self.video.facts)
         footage = Footage.of(self.video)
         if footage.seconds is not None and not footage.guessed:
             require_length(self.owner, footage.seconds)
@@ -56,7 +58,7 @@ class Asked:
         return estimate(footage, self.model, self.options, longest_seconds=longest)
 
     def quote(self) -> Quote:
-        """Raises VideoTooLong."""
+        """Raises MediaNotAllowed and VideoTooLong."""
         found = self.estimate()
         terms = {"credits": found.credits, "seconds": found.seconds, "for": self._identity()}
         return Quote(estimate=found, token=signing.dumps(terms, salt=_SALT), valid_until=timezone.now() + VALID)
@@ -64,7 +66,7 @@ class Asked:
     def price(self, token: str | None) -> Price:
         """By the quote that the request names, or as a quote would say now.
 
-        Raises VideoTooLong, QuoteInvalid, QuoteExpired, QuoteMismatch.
+        Raises MediaNotAllowed, VideoTooLong, QuoteInvalid, QuoteExpired, QuoteMismatch.
         """
         now = self.estimate()  # also where a quote is named: the plan may have changed since
         credits, seconds = (now.credits, now.seconds) if token is None else self._agreed(token)

@@ -1,19 +1,28 @@
 """The shapes of what the API answers about plans, credits and quotes, each with an example."""
 
+from dataclasses import asdict
+
 from rest_framework import serializers
 
 from backend.config.openapi import page_of
 from backend.plans.models import LedgerEntry as Entry
-from contract.plans import Plan
+from contract.plans import COMMON_MEDIA, Plan
 
 PLANS = [plan.value for plan in Plan]
+
+
+class PlanMedia(serializers.Serializer):
+    containers = serializers.ListField(child=serializers.CharField(), help_text="As in a video's `facts`.")
+    codecs = serializers.ListField(child=serializers.CharField(), help_text="As in a video's `facts`.")
 
 
 class PlanLimits(serializers.Serializer):
     video_seconds = serializers.IntegerField(help_text="The longest video.")
     file_bytes = serializers.IntegerField(help_text="The largest file.")
+    stored_bytes = serializers.IntegerField(help_text="All uploads together.")
     concurrent_analyses = serializers.IntegerField(help_text="Queued, waiting or running at a time.")
     monthly_credits = serializers.IntegerField(help_text="A credit is a second of the reference machine.")
+    media = PlanMedia(allow_null=True, help_text="Kinds of video; null where all that can be decoded are allowed.")
 
 
 class Credits(serializers.Serializer):
@@ -26,6 +35,7 @@ class Credits(serializers.Serializer):
 class Account(serializers.Serializer):
     plan = serializers.ChoiceField(PLANS)
     limits = PlanLimits()
+    stored_bytes = serializers.IntegerField(help_text="Of all uploads, until they are removed.")
     analyses_under_way = serializers.IntegerField()
     credits = Credits()
     links = serializers.DictField(child=serializers.CharField())
@@ -149,9 +159,12 @@ ACCOUNT = {
     "limits": {
         "video_seconds": 600,
         "file_bytes": 1073741824,
+        "stored_bytes": 5368709120,
         "concurrent_analyses": 2,
         "monthly_credits": 600,
+        "media": asdict(COMMON_MEDIA),
     },
+    "stored_bytes": 734003200,
     "analyses_under_way": 1,
     "credits": {"balance": 552, "reserved": 48, "used_this_month": 0, "next_grant_at": "2026-02-01T00:00:00Z"},
     "links": {"ledger": "/api/account/ledger"},

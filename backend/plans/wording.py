@@ -2,10 +2,38 @@
 
 from collections.abc import Callable
 
-from contract.plans import LIMITS, Limits, Plan
+from contract.plans import LIMITS, Limits, Media, Plan
 
 _TIMES = ((3600, "h"), (60, "min"), (1, "s"))
-_SIZES = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "bytes"))
+_SIZES = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "bytes"))
+
+
+# FFmpeg's names, as people say them; the others are said as they are.
+_CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2": "MP4 or MOV", "matroska,webm": "WebM or Matroska"}
+_CODECS = {
+    "h264": "H.264",
+    "hevc": "H.265",
+    "vp8": "VP8",
+    "vp9": "VP9",
+    "av1": "AV1",
+    "mpeg4": "MPEG-4",
+}
+
+
+def kind(container: str, codec: str) -> str:
+    return f"{_CONTAINERS.get(container, container)} with {_CODECS.get(codec, codec)}"
+
+
+def kinds(media: Media | None) -> str:
+    """What a plan allows."""
+    if media is None:
+        return "all that can be decoded"
+    containers = ", ".join(_CONTAINERS[name] for name in media.containers)
+    return f"{containers} with {_either([_CODECS[name] for name in media.codecs])}"
+
+
+def _either(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def length(seconds: float) -> str:

@@ -16,6 +16,7 @@ from backend.config.openapi import Answer, documented
 from backend.config.serializers import StrictSerializer
 from backend.plans.errors import (
     CreditsInsufficient,
+    MediaNotAllowed,
     QuoteExpired,
     QuoteInvalid,
     QuoteMismatch,
@@ -50,7 +51,7 @@ ACCEPTED = Answer(
         "Idempotency-Replayed": "`true` where an earlier request with this key had made it.",
     },
 )
-PLAN_REFUSALS = (VideoTooLong, TooManyAnalyses, CreditsInsufficient)
+PLAN_REFUSALS = (MediaNotAllowed, VideoTooLong, TooManyAnalyses, CreditsInsufficient)
 POLLED = {
     "ETag": "Of this answer, for `If-None-Match`.",
     "Retry-After": "Seconds after which to look again, unless it is over.",

@@ -7,11 +7,23 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Max
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from backend.gateways.s3 import MediaBucket
-from backend.videos.errors import AnalysisNotOver
-from backend.videos.models import Analysis, Detection, IdempotencyKey, OwedCall
+from backend.plans.limits import hold_account
+from backend.videos.errors import AnalysisNotOver, VideoInUse
+from backend.videos.expiring import urls_last
+from backend.videos.models import (
+    ACTIVE_STATUSES,
+    Analysis,
+    Detection,
+    IdempotencyKey,
+    OwedCall,
+    Video,
+    VideoStatus,
+)
 from backend.videos.owed_calls import owe
+from backend.videos.uploads import give_up
 from contract.keys import analysis_prefix
 from contract.statuses import TERMINAL
 
@@ -34,6 +46,42 @@ def delete_analysis(*, analysis: Analysis) -> None:
         IdempotencyKey.objects.filter(analysis=analysis).delete()
         owe(OwedCall.Kind.REMOVE_ANALYSIS, str(analysis.pk), after=REMOVED_AFTER)
     logger.info("analysis deleted", extra={"analysis_id": analysis.pk, "user_id": analysis.owner_id})
+
+
+def delete_video(*, video: Video) -> None:
+    """Hides it and its analyses, and owes their removal; doing it twice is harmless. Raises VideoInUse."""
+    give_up(video)
+    analyses = Analysis.objects.filter(video=video)
+    with transaction.atomic():
+        hold_account(video.owner)  # nobody asks for an analysis of it meanwhile
+        if analyses.filter(status__in=ACTIVE_STATUSES).exists():
+            raise VideoInUse
+        # Whoever sends the request again that started it wants a new one.
+        Video.objects.filter(pk=video.pk, deleted_at=None).update(deleted_at=Now(), start_key=None)
+        analyses.filter(deleted_at=None).update(deleted_at=Now(), updated_at=Now())
+        IdempotencyKey.objects.filter(analysis__in=analyses).delete()
+        owe(OwedCall.Kind.REMOVE_VIDEO, str(video.pk), after=_removed_after(video, analysed=analyses.exists()))
+    logger.info("video deleted", extra={"video_id": video.pk, "user_id": video.owner_id})
+
+
+def _removed_after(video: Video, *, analysed: bool) -> timedelta:
+    """Parts cannot be sent any more once they have been put together; a file in one piece can, by its URL."""
+    sendable = timedelta() if video.upload_id else video.signed_at + urls_last() - timezone.now()
+    return max(sendable, REMOVED_AFTER if analysed else timedelta())
+
+
+def remove_video(subject: str, *, bucket: MediaBucket) -> None:
+    """Its object, its analyses and its row; called again, it goes on. Raises StorageUnavailable."""
+    video = Video.objects.filter(pk=UUID(subject)).first()
+    if video is None:
+        return
+    for analysis_id in video.analyses.values_list("pk", flat=True):
+        remove_analysis(str(analysis_id), bucket=bucket)
+    if video.upload_id and video.status == VideoStatus.ABORTED:
+        bucket.abort_parts(key=video.key, upload_id=video.upload_id)
+    bucket.delete(video.key)
+    video.delete()
+    logger.info("video removed", extra={"video_id": video.pk, "user_id": video.owner_id})
 
 
 def remove_analysis(subject: str, *, bucket: MediaBucket) -> None:

@@ -64,6 +64,13 @@ class VideoRefused(RequestRefused):
         super().__init__({"video": [reason]})
 
 
+class VideoInUse(RequestRefused):
+    """A video cannot be deleted while an analysis of it is not over; cancel that first."""
+
+    status = 409
+    code = "video_in_use"
+
+
 class IdempotencyKeyInvalid(RequestRefused):
     """The idempotency key cannot be used."""
 

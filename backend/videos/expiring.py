@@ -12,7 +12,13 @@ from backend.videos.models import Video, VideoStatus
 
 logger = logging.getLogger(__name__)
 
+# A URL that was handed out is good after the upload was given up: what comes by it is removed as well.
 _MARGIN = timedelta(minutes=10)  # for a part that was on its way when its URL expired, and for clocks
+
+
+def urls_last() -> timedelta:
+    """From when the last one was signed until nothing can come by it any more."""
+    return timedelta(seconds=settings.UPLOAD_URL_SECONDS) + _MARGIN
 
 
 def expire_once(bucket: MediaBucket) -> int:
@@ -21,12 +27,10 @@ def expire_once(bucket: MediaBucket) -> int:
     Video.objects.filter(status=VideoStatus.UPLOADING.value, signed_at__lt=Now() - kept).update(
         status=VideoStatus.ABORTED.value
     )
-    # A URL that was handed out is good after the upload was given up: what comes by it is removed as well.
-    dead = timedelta(seconds=settings.UPLOAD_URL_SECONDS) + _MARGIN
     with transaction.atomic():
         video = (
             Video.objects.select_for_update(skip_locked=True)
-            .filter(status=VideoStatus.ABORTED.value, signed_at__lt=Now() - dead)
+            .filter(status=VideoStatus.ABORTED.value, signed_at__lt=Now() - urls_last())
             .order_by("signed_at", "id")
             .first()
         )

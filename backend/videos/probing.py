@@ -1,13 +1,11 @@
 """Files whose upload is finished are looked at, by any of several workers, until it is known what they are."""
 
 import logging
-import time
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -22,7 +20,6 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(minutes=3)  # longer than a look takes; a worker that dies meanwhile costs no more
 ATTEMPTS = 5
 AGAIN_AFTER = timedelta(seconds=10)
-_LOOKED_UP_EVERY_SECONDS = 0.05
 
 
 def probe_once(bucket: MediaBucket) -> int:
@@ -48,17 +45,6 @@ def probe_once(bucket: MediaBucket) -> int:
         detail = found.detail if isinstance(found, Refusal) else ""
         logger.info("video probed", extra={"video_id": video.pk, **outcome, "detail": detail})
     return 1
-
-
-def wait_for_verdict(video: Video) -> Video:
-    """The video once it was looked at, or after PROBE_WAIT_SECONDS: most clients want to go on at once."""
-    until = time.monotonic() + settings.PROBE_WAIT_SECONDS
-    while video.status == VideoStatus.PROBING and time.monotonic() < until:
-        if not connection.in_atomic_block:
-            connection.close()  # others need it more than somebody who waits
-        time.sleep(_LOOKED_UP_EVERY_SECONDS)
-        video.refresh_from_db()
-    return video
 
 
 def _claimed() -> Video | None:

@@ -55,9 +55,9 @@ def request_analysis(
 ) -> RequestedAnalysis:
     """The analysis, the credits reserved for it and the message that is owed for it: all commit, or nothing does.
 
-    Raises RequestInvalid, VideoNotFound, VideoNotUploaded, VideoNotReady, VideoRefused, VideoTooLong,
-    QuoteInvalid, QuoteExpired, QuoteMismatch, TooManyAnalyses, CreditsInsufficient, IdempotencyKeyInvalid,
-    IdempotencyKeyReused; nothing is queued then.
+    Raises RequestInvalid, VideoNotFound, VideoNotUploaded, VideoNotReady, VideoRefused, MediaNotAllowed,
+    VideoTooLong, QuoteInvalid, QuoteExpired, QuoteMismatch, TooManyAnalyses, CreditsInsufficient,
+    IdempotencyKeyInvalid, IdempotencyKeyReused; nothing is queued then.
     """
     asked = {"video": str(video_id), "model": model, "options": options, **({"quote": quote} if quote else {})}
     once = OneRequest.of(owner=owner, key=idempotency_key, asked=asked)
@@ -70,7 +70,8 @@ def request_analysis(
 def quote_analysis(*, owner: User, video_id: uuid.UUID, model: str | None, options: Mapping[str, Any]) -> Quote:
     """What the analysis would cost.
 
-    Raises RequestInvalid, VideoNotFound, VideoNotUploaded, VideoNotReady, VideoRefused and VideoTooLong.
+    Raises RequestInvalid, VideoNotFound, VideoNotUploaded, VideoNotReady, VideoRefused, MediaNotAllowed and
+    VideoTooLong.
     """
     return _asked(owner=owner, video_id=video_id, model=model, options=options).quote()
 
@@ -127,6 +128,7 @@ def _queued(
         if once is not None and (earlier := once.take(analysis)) is not analysis:
             return RequestedAnalysis(analysis=earlier, replayed=True)
         hold_account(owner)
+        _require_still_there(video)
         require_free_place(owner)
         reserve(owner, analysis.pk, price.credits)
         store_queued(analysis, message=message)
@@ -139,6 +141,12 @@ def _video(owner: User, video_id: uuid.UUID) -> Video:
     if video is None:
         raise VideoNotFound
     return video
+
+
+def _require_still_there(video: Video) -> None:
+    """Nobody deletes it until the transaction ends. Raises VideoNotFound."""
+    if not Video.objects.select_for_update(no_key=True).filter(pk=video.pk, deleted_at=None).exists():
+        raise VideoNotFound
 
 
 def _require_ready(video: Video) -> None:

@@ -16,7 +16,6 @@ from backend.gateways.s3 import PARTS_LISTED
 from backend.gateways.stored import StoredPart
 from backend.videos import errors, examples, schemas, uploads
 from backend.videos.finishing import finish_upload
-from backend.videos.probing import wait_for_verdict
 from backend.videos.queries import PartQuery
 from backend.videos.representations import video_document
 from backend.videos.video_apis import POLLED, ChecksumField, answer_of, signed_document
@@ -118,10 +117,11 @@ class VideoFinish(APIView):
     def post(self, request: Request, video_id: uuid.UUID) -> Response:
         """Says that the file has been sent; its size and checksum are compared with what was declared.
 
-        Then it is looked at, for which this call waits a few seconds. Doing it twice is harmless.
+        Then it is looked at, mostly within a second; ask for the video until it is known what it is. Doing it
+        twice is harmless.
         """
         checksum = self.Input.read(request).get("checksum", "")
-        return answer_of(wait_for_verdict(finish_upload(owner=request.user, video_id=video_id, checksum=checksum)))
+        return answer_of(finish_upload(owner=request.user, video_id=video_id, checksum=checksum))
 
 
 class VideoAbort(APIView):

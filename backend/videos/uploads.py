@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 
 from backend.accounts.models import User
 from backend.gateways.errors import StorageUnavailable, UploadGone
 from backend.gateways.stored import Checksum, PresignedUpload, StoredPart, is_checksum
-from backend.plans.limits import require_size
+from backend.plans.limits import hold_account, require_room, require_size
 from backend.videos.errors import (
     IdempotencyKeyReused,
     RequestInvalid,
@@ -51,7 +51,7 @@ def start_upload(
 ) -> StartedUpload:
     """A video row, and the URL its file must be sent to, or a multipart upload whose parts can be signed.
 
-    Raises FileTooLarge, IdempotencyKeyInvalid, IdempotencyKeyReused and StorageUnavailable.
+    Raises FileTooLarge, StorageFull, IdempotencyKeyInvalid, IdempotencyKeyReused and StorageUnavailable.
     """
     require_size(owner, size_bytes)
     if idempotency_key is not None:
@@ -68,20 +68,21 @@ def start_upload(
     )
     if (earlier := _started_before(video)) is not None:
         return _again(earlier)
+    require_room(owner, size_bytes)  # or S3 would be asked for nothing
     if multipart:
         video.upload_id = media_bucket().begin_parts(
             key=video.key, content_type=content_type, checksum_algorithm=checksum_algorithm
         )
     upload = _url_of(video)
-    try:
-        with transaction.atomic():  # read before the commit: what fails after it has failed and yet been done
-            video.save(force_insert=True)
-            video.refresh_from_db(fields=["created_at"])
-    except IntegrityError:
-        # The same request was faster. What S3 keeps of this one is nothing, and ends by the bucket's rule.
-        if (earlier := _started_before(video)) is None:
-            raise
-        return _again(earlier)
+    with transaction.atomic():  # read before the commit: what fails after it has failed and yet been done
+        hold_account(owner)
+        # The same request may have been faster, or others have taken the room. What S3 keeps of this one is
+        # nothing, and ends by the bucket's rule.
+        if (earlier := _started_before(video)) is not None:
+            return _again(earlier)
+        require_room(owner, size_bytes)
+        video.save(force_insert=True)
+        video.refresh_from_db(fields=["created_at"])
     logger.info("upload started", extra={"video_id": video.pk, "user_id": owner.pk, "bytes": size_bytes})
     return StartedUpload(video=video, upload=upload)
 

@@ -16,8 +16,9 @@ from backend.accounts.scopes import Scope
 from backend.config.openapi import Answer, documented
 from backend.config.serializers import StrictSerializer
 from backend.gateways.stored import CHECKSUM_BYTES, PresignedUpload, is_checksum
-from backend.plans.errors import FileTooLarge
+from backend.plans.errors import FileTooLarge, StorageFull
 from backend.videos import errors, examples, schemas, selectors, uploads
+from backend.videos.deleting import delete_video
 from backend.videos.filters import videos_where
 from backend.videos.models import Video, VideoStatus
 from backend.videos.queries import VideoQuery
@@ -125,7 +126,7 @@ class VideoList(APIView):
                 },
             )
         },
-        refusals=(FileTooLarge, errors.IdempotencyKeyReused),
+        refusals=(FileTooLarge, StorageFull, errors.IdempotencyKeyReused),
     )
     def post(self, request: Request) -> Response:
         """Makes a video and gives a presigned URL for its file, or says into which parts to cut it.
@@ -169,6 +170,25 @@ class VideoDetail(APIView):
         if video is None:
             raise Http404
         return answer_of(video)
+
+    @documented(
+        "delete_video",
+        scope=Scope.VIDEOS_WRITE,
+        summary="Delete a video",
+        tag="Videos",
+        answers={204: Answer(description="It is gone.")},
+        refusals=(errors.VideoInUse,),
+    )
+    def delete(self, request: Request, video_id: uuid.UUID) -> Response:
+        """Removes a video with all its analyses, everything they found and every file they made.
+
+        Its credits and ledger entries stay. An upload that is not finished is given up.
+        """
+        video = selectors.video_of(request.user, video_id)
+        if video is None:
+            raise Http404
+        delete_video(video=video)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 def answer_of(video: Video) -> Response:

@@ -6,7 +6,7 @@ from django.db import close_old_connections
 
 from backend.videos.cancelling import cancel_owed
 from backend.videos.consuming import apply_dead_request, apply_job_event, consume_once
-from backend.videos.deleting import remove_analysis
+from backend.videos.deleting import remove_analysis, remove_video
 from backend.videos.expiring import expire_once
 from backend.videos.loops import Step
 from backend.videos.models import OwedCall
@@ -53,6 +53,7 @@ def owed_calls() -> tuple[Step, float]:
         OwedCall.Kind.TERMINATE_JOB.value: partial(batch_jobs().terminate, reason=NOT_NEEDED),
         OwedCall.Kind.CANCEL_ANALYSIS.value: cancel_owed,
         OwedCall.Kind.REMOVE_ANALYSIS.value: partial(remove_analysis, bucket=media_bucket()),
+        OwedCall.Kind.REMOVE_VIDEO.value: partial(remove_video, bucket=media_bucket()),
         OwedCall.Kind.REMOVE_OBJECT.value: media_bucket().delete_under,
     }
     return _releasing(partial(settle_once, calls)), OWED_CALLS_IDLE_SECONDS

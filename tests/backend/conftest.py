@@ -9,6 +9,7 @@ from backend.accounts.models import User
 from backend.accounts.services import create_api_key
 from backend.webhooks.models import Endpoint, EventType
 from backend.webhooks.services import create_webhook
+from contract.plans import Plan
 from tests.backend.receiving import Receiver, receiving
 
 
@@ -25,16 +26,18 @@ def static_files_found_when_asked_for() -> None:
     django_settings.WHITENOISE_AUTOREFRESH = True
 
 
-@pytest.fixture(autouse=True)
-def nobody_waits_for_the_worker(settings: Any) -> None:
-    """There is none, so that the end of an upload would wait in vain."""
-    settings.PROBE_WAIT_SECONDS = 0
-
-
 @pytest.fixture
 def owner(db: None) -> User:
     """Of the largest plan: what the smaller ones refuse has tests of its own."""
     return User.objects.create(username="owner", plan="enterprise")
+
+
+@pytest.fixture
+def free(owner: User) -> User:
+    """The owner, of the smallest plan."""
+    owner.plan = Plan.FREE.value
+    owner.save()
+    return owner
 
 
 @pytest.fixture

@@ -27,13 +27,6 @@ pytestmark = pytest.mark.django_db
 FREE, STARTER = LIMITS[Plan.FREE].monthly_credits, LIMITS[Plan.STARTER].monthly_credits
 
 
-@pytest.fixture
-def free(owner: User) -> User:
-    owner.plan = Plan.FREE.value
-    owner.save()
-    return owner
-
-
 def at_commit() -> None:
     """The test's transaction is never committed: what waits for that is done now."""
     with connection.cursor() as cursor:

@@ -21,13 +21,6 @@ pytestmark = pytest.mark.django_db
 FREE = LIMITS[Plan.FREE]
 
 
-@pytest.fixture
-def free(owner: User) -> User:
-    owner.plan = Plan.FREE.value
-    owner.save()
-    return owner
-
-
 def request(api: APIClient, video: Video) -> Any:
     return api.post("/api/analyses", {"video": str(video.pk)}, format="json")
 
@@ -131,6 +124,8 @@ def test_the_documentation_says_what_the_contract_says():
             str(share.scheduling_priority),
             length(limits.video_seconds),
             size(limits.file_bytes),
+            size(limits.stored_bytes),
+            "common" if limits.media else "all",
             f"{limits.concurrent_analyses:,}",
             f"{limits.monthly_credits:,}",
         ]

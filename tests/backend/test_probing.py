@@ -95,16 +95,20 @@ def test_analysis_of_a_file_that_is_still_looked_at_is_asked_for_again_later(api
     assert int(answer["Retry-After"]) > 0
 
 
-def test_end_of_an_upload_waits_for_the_worker(
-    api: APIClient, bucket: MediaBucket, film: bytes, settings: Any, monkeypatch: pytest.MonkeyPatch
+def test_end_of_an_upload_waits_for_nobody_and_says_when_to_look_again(
+    api: APIClient, bucket: MediaBucket, film: bytes, monkeypatch: pytest.MonkeyPatch
 ):
-    """So that a client may ask for an analysis at once, as most do."""
-    settings.PROBE_WAIT_SECONDS = 30
-    monkeypatch.setattr("time.sleep", lambda seconds: probe_once(bucket))
+    """Whoever waits in the server holds a thread of it, and a worker that is away would let all of them wait."""
     video = start(api, size_bytes=len(film)).json()
     send(video["upload"], film)
-    answer = api.post(video["links"]["finish"])
-    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+    with monkeypatch.context() as patience:
+        patience.setattr("time.sleep", lambda seconds: pytest.fail("it waits"))
+        answer = api.post(video["links"]["finish"])
+    assert (answer.status_code, answer.json()["status"]) == (202, "probing")
+    assert int(answer["Retry-After"]) == 1
+    probe_once(bucket)
+    for again in (api.get(video["links"]["self"]), api.post(video["links"]["finish"])):
+        assert (again.status_code, again.json()["status"]) == (200, "ready")
 
 
 def test_file_that_was_replaced_behind_our_back_is_refused(

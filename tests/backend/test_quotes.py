@@ -24,7 +24,7 @@ from tests.backend.making import make_analysis, make_video
 
 HOUR = Footage(size_bytes=10**9, seconds=3600, frames=108_000, width=1920, height=1080)
 FACTS = {
-    "container": "mov",
+    "container": "mov,mp4,m4a,3gp,3g2,mj2",
     "codec": "h264",
     "width": 1280,
     "height": 720,

@@ -94,6 +94,29 @@ def test_accounts_are_not_made_in_masses(few: None):
     assert User.objects.count() == 3
 
 
+def sign_up(name: str, password: str = PASSWORD) -> Any:
+    return Client().post("/sign-up", {"username": name, "password1": password, "password2": password})
+
+
+def test_names_cannot_be_tried_out_by_signing_up(few: None, person: User):
+    """Attempts that fail count as well, and what is refused says nothing of the name."""
+    for name, password in (("ada", PASSWORD), ("ADA", "short"), ("grace", "short")):
+        assert ("already exists" in sign_up(name, password).content.decode()) == (name != "grace")
+    taken, free = sign_up("ada"), sign_up("hopper")
+    for answer in (taken, free):
+        assert answer.status_code == 429
+        assert 0 < int(answer["Retry-After"]) <= AGE.total_seconds()
+        assert "Too many attempts" in answer.content.decode()
+        assert "already exists" not in answer.content.decode()
+    assert not User.objects.filter(username="hopper").exists()
+
+
+def test_signing_in_does_not_tell_which_names_there_are(person: User):
+    User.objects.create_user("idle", password=PASSWORD, is_active=False)
+    said = {str(sign_in("wrong", name=name).context["form"].errors) for name in ("ada", "idle", "nobody")}
+    assert len(said) == 1
+
+
 def test_password_is_changed(person: User):
     browser = Client()
     browser.force_login(person)

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.django_db
 
 # How each page with an id of somebody's object is asked. A new page without a line here fails the first test.
 FOREIGN_PAGES = {"video": "GET", "analysis": "GET", "api-key-revoke": "POST"}
+# Whose rows outlive their deletion, by the name of their id.
+DELETED = {"analysis_id": "analyses", "video_id": "videos"}
 OPEN_TO_ALL = {"sign-up", "login", "logout", "password-forgotten", "password-new"}
 # Written with every request, whoever asks and whatever for.
 NOT_AN_ESTATE = {"accounts_count", "django_session"}
@@ -143,13 +145,17 @@ def test_foreign_objects_look_like_missing_ones(operation: Operation, client: Cl
 
 
 @pytest.mark.parametrize(
-    "operation", [operation for operation in NAMING if "{analysis_id}" in operation.path], ids=str
+    ("operation", "named"),
+    [(one, named) for named in DELETED for one in NAMING if f"{{{named}}}" in one.path],
+    ids=str,
 )
-def test_deleted_analysis_looks_like_a_missing_one(operation: Operation, stranger: User, estate: Estate):
+def test_what_was_deleted_looks_like_what_is_missing(
+    operation: Operation, named: str, stranger: User, estate: Estate
+):
     """Its rows are still there for some minutes; its owner has no way to them."""
     client = Client()
     client.force_login(stranger)
-    assert client.delete(f"/api/analyses/{estate.analysis.pk}").status_code == 204
+    assert client.delete(f"/api/{DELETED[named]}/{estate.ids[named]}").status_code == 204
     deleted = operation.ask(client, estate.ids, estate.fields)
     nothing = operation.ask(client, missing(estate), estate.fields)
     assert deleted.status_code == nothing.status_code == 404

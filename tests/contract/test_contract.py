@@ -121,10 +121,17 @@ def test_a_dearer_plan_has_the_larger_share_and_the_higher_priority():
 
 def test_a_dearer_plan_allows_more_of_everything():
     """Otherwise a sentence that recommends the next plan would be wrong."""
-    dearest_first = [dataclasses.astuple(LIMITS[plan]) for plan in Plan]
+    dearest_first = [dataclasses.asdict(LIMITS[plan]) for plan in Plan]
 
     for dearer, cheaper in pairwise(dearest_first):
-        assert all(more > less for more, less in zip(dearer, cheaper, strict=True))
+        kinds, fewer = dearer.pop("media"), cheaper["media"]
+        assert all(dearer[name] > cheaper[name] for name in dearer)
+        assert kinds is None or all(set(kinds[name]) >= set(fewer[name]) for name in kinds)
+
+
+def test_the_largest_file_of_a_plan_finds_room():
+    for limits in LIMITS.values():
+        assert limits.file_bytes < limits.stored_bytes
 
 
 def test_all_faulty_options_are_named_at_once():

@@ -1,5 +1,6 @@
 """Large files and long videos, from the client's disk to the result."""
 
+import time
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -70,6 +71,8 @@ def test_file_that_is_replaced_after_the_look_is_not_analysed(product, tmp_path)
     started = asked(product, "/api/videos", {"filename": "film.mp4", "size_bytes": size})
     send(started, first)
     asked(product, started["links"]["finish"], {})
+    while asked(product, started["links"]["self"])["status"] == "probing":
+        time.sleep(0.1)
     send(started, second)
 
     state = product.wait(product.client.request_analysis(started["id"], model="demo-shapes")["id"])

@@ -156,6 +156,18 @@ def deleted(walk: Walk) -> None:
     walk.settle()
     assert not Analysis.objects.filter(pk=analysis).exists()
 
+    # A video with an analysis that made files, and one that was not sent to its end.
+    path = make_demo_video(walk.folder / "unwanted.mp4", seconds=0.5).path
+    analysed, unfinished = walk.upload(path), walk.started(path, multipart=True)["id"]
+    analysis = walk.request(analysed)
+    assert walk.run_job(walk.submit(analysis)) == EXIT_DONE
+    for video in (analysed, unfinished):
+        walk.api("delete", f"videos/{video}")
+    walk.settle()
+    assert not Video.objects.filter(pk__in=[analysed, unfinished]).exists()
+    found = boto3.client("s3").list_objects_v2(Bucket=walk.permissions.outputs["bucket"]).get("Contents", ())
+    assert not [one["Key"] for one in found if analysed in one["Key"] or str(analysis) in one["Key"]]
+
 
 def interrupted(walk: Walk) -> None:
     """A job that is stopped while it sends an annotated video throws away what it has sent."""

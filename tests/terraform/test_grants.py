@@ -67,7 +67,6 @@ def walk(
     settings.RUNTIME_MANIFEST = manifest
     for name, value in {**applied.account.environment, **permissions.outputs["submitter_environment"]}.items():
         monkeypatch.setenv(name, value)
-    settings.PROBE_WAIT_SECONDS = 0  # the worker of this test looks at a file after the API has answered
     user = User.objects.create(username="owner", plan="enterprise")
     client = APIClient()
     key = create_api_key(user=user, name="walk").key

@@ -1,4 +1,5 @@
-// An analysis' page: what its owner can ask for, each with a button that names the address in data-ask.
+// The pages of a video and of an analysis: what their owner can ask for, each with a button that names the address
+// in data-ask.
 
 import { ask, newKey, Problem, show } from "./api.js";
 

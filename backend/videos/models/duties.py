@@ -52,6 +52,7 @@ class OwedCall(models.Model):
         CANCEL_ANALYSIS = "cancel_analysis"  # the subject is the analysis' id
         REMOVE_OBJECT = "remove_object"  # the subject is its key
         REMOVE_ANALYSIS = "remove_analysis"  # the subject is the analysis' id
+        REMOVE_VIDEO = "remove_video"  # the subject is the video's id
 
     kind = models.TextField(choices=Kind.choices)
     subject = models.TextField()

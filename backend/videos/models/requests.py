@@ -54,6 +54,9 @@ class Video(models.Model):
     probe_attempts = models.SmallIntegerField(default=0, db_default=0, editable=False)  # that were begun
     probe_not_before = models.DateTimeField(db_default=Now(), editable=False)
 
+    # From then on its owner does not see it any more; the worker removes it, and its analyses, soon after.
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
     objects = Owned.as_manager()
 
     class Meta:
@@ -81,6 +84,10 @@ class Video(models.Model):
 
     def __str__(self) -> str:
         return self.filename
+
+    @staticmethod
+    def owned_where(user: Any) -> models.Q:
+        return models.Q(owner=user, deleted_at=None)
 
     @property
     def key(self) -> str:
