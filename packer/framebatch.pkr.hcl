@@ -51,7 +51,12 @@ build {
 
   # What the image is made of, which the content's digest covers.
   provisioner "file" {
-    sources     = ["${path.root}/__init__.py", "${path.root}/${var.runtime_lock}", "${path.root}/runtime"]
+    sources = [
+      "${path.root}/__init__.py",
+      "${path.root}/${var.runtime_lock}",
+      "${path.root}/tensorrt.lock",
+      "${path.root}/runtime",
+    ]
     destination = "/tmp/framebatch/packer/"
   }
   provisioner "file" {
@@ -78,6 +83,7 @@ build {
       "PYTHON_URL=${var.python_url}",
       "PYTHON_SHA256=${var.python_sha256}",
       "RUNTIME_LOCK=${var.runtime_lock}",
+      "TENSORRT_INDEX=${var.tensorrt_index}",
       "DISK_BUDGET_MIB=${var.disk_budget_mib}",
       "SCRATCH_MIB=${var.scratch_mib}",
     ]
