@@ -19,6 +19,10 @@ source "amazon-ebs" "framebatch" {
 
   temporary_security_group_source_cidrs = var.ssh_from
 
+  # Where nobody is left to stop the machine, it ends by itself, and with it what it costs.
+  shutdown_behavior = "terminate"
+  user_data         = "#!/bin/sh\nshutdown --poweroff +180\n"
+
   # Only with a token, on the machine that bakes and on every machine of the image.
   metadata_options {
     http_endpoint               = "enabled"
