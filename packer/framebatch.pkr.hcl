@@ -99,6 +99,7 @@ build {
       "${path.root}/provisioners/build_engines.sh",
       "${path.root}/provisioners/validate.sh",
       "${path.root}/provisioners/clean_up.sh",
+      "${path.root}/provisioners/check_traces.sh",
       "${path.root}/provisioners/write_manifest.sh",
     ]
   }

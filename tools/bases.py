@@ -37,9 +37,13 @@ def pin(dockerfile: Path, engine: str) -> str:
     _, name = _line(dockerfile)
     _engine(engine, "pull", name)
     found = json.loads(_engine(engine, "image", "inspect", "--format", "{{json .RepoDigests}}", name))
-    if not found:
-        raise BaseUnknown(f"{engine} tells no digest of {name}.")
-    pinned = f"{name}@{found[0].rpartition('@')[2]}"
+    repository = re.sub(r":[^:/]+$", "", name)
+    # An engine may know the image by digests of its own, too: what counts is what the registry gives to others.
+    digests = (each.rpartition("@")[2] for each in found)
+    digest = next((each for each in digests if _gives(engine, f"{repository}@{each}")), None)
+    if digest is None:
+        raise BaseUnknown(f"{engine} tells no digest of {name} by which its registry gives it.")
+    pinned = f"{name}@{digest}"
     require_pinned(pinned)
     text = dockerfile.read_text(encoding="utf-8")
     dockerfile.write_text(_LINE.sub(f"ARG BASE={pinned}", text), encoding="utf-8")
@@ -54,6 +58,10 @@ def _line(dockerfile: Path) -> tuple[str, str]:
             f"{dockerfile.name} has {len(found)} lines that begin with ARG BASE= and name an image, not one."
         )
     return found[0]["name"] + (found[0]["digest"] or ""), found[0]["name"]
+
+
+def _gives(engine: str, image: str) -> bool:
+    return subprocess.run([engine, "pull", image], capture_output=True, check=False).returncode == 0
 
 
 def _engine(engine: str, *arguments: str) -> str:

@@ -12,8 +12,8 @@ from tools import images
 from tools.bases import BaseUnknown, base_of, pin, require_pinned
 from tools.lock import REPOSITORY
 
-# One worker, so that everything is made once; the first test of them waits for all of it.
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images"), pytest.mark.timeout(900)]
+# Another worker than the job's image: neither needs what the other waits for.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("backend-image"), pytest.mark.timeout(900)]
 
 DIGEST = f"sha256:{'0' * 64}"
 

@@ -9,6 +9,7 @@ from contract.manifest import RUNTIME_ABI, RuntimeManifest
 from local.runtime import locked_models
 from packer.packer_py_wrapper.content import REPOSITORY, content_of
 from packer.packer_py_wrapper.images import images
+from tests.packer.fake_packer import register
 
 IMAGE_ID = f"/framebatch/runtime/{RUNTIME_ABI}/image-id"
 
@@ -170,7 +171,7 @@ def test_a_dry_run_changes_nothing(call, ec2, ssm, variables, manifest):
     assert "would write" in call("publish", "--variables", variables, "--manifest", manifest, "--dry-run")[1]
     assert ssm.describe_parameters()["Parameters"] == []
 
-    _build_others(call, variables, 2)
+    _add_newer(ec2, 2)
     assert "would remove" in call("prune", "--keep", "1", "--dry-run")[1]
     assert len(images(ec2)) == 3
 
@@ -181,7 +182,7 @@ def test_pruning_keeps_the_newest_and_the_published(call, ec2, variables, manife
     call("build", "--variables", variables)
     call("publish", "--variables", variables, "--manifest", manifest)
     (published,) = images(ec2)
-    _build_others(call, variables, 3)
+    _add_newer(ec2, 3)
     newest = images(ec2)[0]
 
     assert call("prune", "--keep", "1")[0] == 0
@@ -230,10 +231,9 @@ def _manifest() -> RuntimeManifest:
     )
 
 
-def _build_others(call, variables: Path, count: int) -> None:
+def _add_newer(ec2, count: int) -> None:
     for number in range(count):
-        variables.write_text(f'source_ami = "ami-000{number}"\n')
-        assert call("build", "--variables", variables)[0] == 0
+        register(ec2, content=f"newer-{number}", abi=str(RUNTIME_ABI))
 
 
 def _snapshots(ec2) -> set[str]:
