@@ -61,6 +61,10 @@ image-backend: .venv/.python ## Build the image of the backend (API, worker, mig
 lambda-zip: ## Build the Lambda's deployment package, the same bytes from the same sources
 	@$(PYTHON) tools/lambda_zip.py
 
+.PHONY: image-bases
+image-bases: .venv/.python ## Pin the bases of both images to what their tags mean now, a line of each Dockerfile to review
+	@$(BIN)/python tools/bases.py
+
 release: .venv/.local ## Check IMAGE=repository@digest on a machine of QUEUE= and let jobs start from it; DRY_RUN=1, ROLLBACK=1
 	@$(BIN)/python tools/release.py $(if $(ROLLBACK),--rollback,--image "$(IMAGE)") $(if $(QUEUE),--queue "$(QUEUE)") $(if $(DRY_RUN),--dry-run)
 

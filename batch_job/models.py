@@ -81,6 +81,10 @@ def _verified(model: ModelEntry, engine: str) -> Path:
     """The path of the format's entry, once all its files are those the manifest names."""
     form = model.formats[engine]
     root = Path(model.root)
+    if not root.is_dir():  # Docker mounts an empty folder where the machine has none
+        raise ModelUntrusted(
+            f"the folder {root} of model {model.name} is not there; the machine's models are not mounted"
+        )
     weights = str(Path(form.entry).with_suffix(".bin"))
     if form.entry.endswith((".xml", ".param")) and weights not in form.files:
         raise ModelUntrusted(f"the weights beside {form.entry} of model {model.name} have no sha256")

@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -98,9 +99,7 @@ class Bench:
         (self.folder / "scratch").chmod(0o777)
         make_demo_video(self.folder / "clip.mp4", seconds=1)
         self.folder.chmod(0o755)
-        yield _row("a model: moved by containers", 0.0, "MB")
-        models = sum(path.stat().st_size for path in files if "models" in path.relative_to(self.folder).parts)
-        yield _row("a model: its files on the machine image", models / _MB, "MB")
+        yield from self._model_change()
         self._start()
         yield _row("first frame, warm page cache", statistics.median(self._start() for _ in range(_ROUNDS)), "s")
         cold = []
@@ -112,6 +111,32 @@ class Bench:
         yield _row("first frame: read of the machine image", sum(read) / _MB, "MB")
         yield _row("first frame: files read", float(len(read)), "files")
         yield _row("machine image: runtime and models", sum(path.stat().st_size for path in files) / _MB, "MB")
+
+    def _model_change(self) -> Iterator[Row]:
+        """A weights file and its lock change; the steps of a bake that bring it to the machine run again."""
+        models = self.folder / "opt" / "models"
+        before = {_digest_of(path) for path in models.rglob("*") if path.is_file()}
+        inside = [path for path in self.context.rglob("*") if path.is_file() and _digest_of(path) in before]
+        yield _row("a model: moved by containers", sum(path.stat().st_size for path in inside) / _MB, "MB")
+        checkout = self.folder / "checkout"
+        for name in ("contract", "packer", "models"):
+            shutil.copytree(REPOSITORY / name, checkout / name)
+        lock = checkout / "models" / "models.lock.json"
+        document = json.loads(lock.read_text(encoding="utf-8"))
+        model = document["models"][0]
+        form = model["formats"]["onnx"]
+        weights = checkout / model["source"] / form["entry"]
+        weights.write_bytes(weights.read_bytes() + b"\0")
+        form["files"][form["entry"]] = _digest_of(weights)
+        lock.write_text(json.dumps(document), encoding="utf-8")
+        python = self.folder / "opt" / "runtime" / "bin" / "python"
+        began = time.monotonic()
+        for step in (("models",), ("manifest", "--manifest", str(self.folder / "manifest.json"))):
+            machine.run_step(python, *step, "--models", str(models), checkout=checkout)
+        seconds = time.monotonic() - began
+        moved = [path for path in models.rglob("*") if path.is_file() and _digest_of(path) not in before]
+        yield _row("a model: moved to the machine image", sum(path.stat().st_size for path in moved) / _MB, "MB")
+        yield _row("a model: checked, placed and promised", seconds, "s")
 
     def _built(self) -> tuple[float, Layers]:
         began = time.monotonic()
@@ -148,6 +173,11 @@ def _layers(archive: Path) -> Layers:
             content = saved.extractfile(name).read()  # type: ignore[union-attr]
             found[hashlib.sha256(content).hexdigest()] = (len(gzip.compress(content, 6, mtime=0)), len(content))
     return found
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _forget(files: Sequence[Path]) -> None:

@@ -29,6 +29,7 @@ class ModelFormat:
 
     entry: str
     files: Mapping[str, str]
+    compute_capability: str | None = None  # of the GPUs it was built for, such as "8.9"; None opens on any machine
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +108,9 @@ def _model(entry: Mapping[str, Any]) -> ModelEntry:
         stride=entry["stride"],
         root=entry["root"],
         formats={
-            name: ModelFormat(entry=form["entry"], files=dict(form["files"]))
+            name: ModelFormat(
+                entry=form["entry"], files=dict(form["files"]), compute_capability=form.get("compute_capability")
+            )
             for name, form in entry["formats"].items()
         },
         keypoint_shape=tuple(entry.get("keypoint_shape", ())),
@@ -122,11 +125,14 @@ def _model_document(model: ModelEntry) -> dict[str, Any]:
         "input_size": list(model.input_size),
         "stride": model.stride,
         "root": model.root,
-        "formats": {
-            name: {"entry": form.entry, "files": dict(form.files)} for name, form in model.formats.items()
-        },
+        "formats": {name: _format_document(form) for name, form in model.formats.items()},
         "keypoint_shape": list(model.keypoint_shape),
     }
+
+
+def _format_document(form: ModelFormat) -> dict[str, Any]:
+    document: dict[str, Any] = {"entry": form.entry, "files": dict(form.files)}
+    return document | ({"compute_capability": form.compute_capability} if form.compute_capability else {})
 
 
 def _faults(document: Mapping[str, Any]) -> Iterator[str]:
@@ -179,6 +185,8 @@ def _model_faults(model: Mapping[str, Any]) -> Iterator[str]:
             yield f"format {name} is not one of {', '.join(FORMATS)}"
         elif not isinstance(form, dict) or not _hashes(form.get("files")) or not _has_entry(form):
             yield f"format {name} needs files with their sha256, and an entry among them"
+        elif not isinstance(form.get("compute_capability"), str | None):
+            yield f"format {name} has a compute_capability that is no text"
 
 
 def _texts(value: object) -> bool:

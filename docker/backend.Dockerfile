@@ -3,6 +3,7 @@
 # that tools/images.py lays out, as the job's image is.
 
 # Python 3.11, its libraries and a shell, in which a task definition may lay a file out before it starts a program.
+# `make image-bases` writes the digest of the tag behind it, and a release refuses the line without one.
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${BASE} AS static
@@ -29,9 +30,11 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["python", "-c", 
 # The worker: python -m backend.manage run_worker. The migrations: python -m backend.manage migrate --no-input.
 CMD ["python", "-m", "uvicorn", "backend.config.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--proxy-headers"]
 
+ARG BASE
 ARG REVISION=unknown
 ARG RUNTIME_ABI
-LABEL org.opencontainers.image.title="framebatch-backend" \
+LABEL org.opencontainers.image.base.name="${BASE}" \
+      org.opencontainers.image.title="framebatch-backend" \
       org.opencontainers.image.licenses="AGPL-3.0-or-later" \
       org.opencontainers.image.revision="${REVISION}" \
       framebatch.runtime-abi="${RUNTIME_ABI}"

@@ -4,6 +4,7 @@
 # tools/images.py lays out, so that no layer depends on the hour, the builder or the network.
 
 # glibc, libstdc++, libgomp, OpenSSL and certificates; no shell, no package manager, no compiler, no Python.
+# `make image-bases` writes the digest of the tag behind it, and a release refuses the line without one.
 ARG BASE=gcr.io/distroless/cc-debian12:nonroot
 FROM ${BASE}
 
@@ -23,9 +24,11 @@ USER 1000:1000
 CMD ["python", "-m", "batch_job"]
 
 # Labels change the image's configuration and no layer.
+ARG BASE
 ARG REVISION=unknown
 ARG RUNTIME_ABI
-LABEL org.opencontainers.image.title="framebatch-analysis" \
+LABEL org.opencontainers.image.base.name="${BASE}" \
+      org.opencontainers.image.title="framebatch-analysis" \
       org.opencontainers.image.licenses="AGPL-3.0-or-later" \
       org.opencontainers.image.revision="${REVISION}" \
       framebatch.runtime-abi="${RUNTIME_ABI}"

@@ -119,18 +119,19 @@ def furnish(opt: Path, say: Callable[[str], None]) -> None:
         ("models", "--models", opt / "models"),
         ("manifest", "--models", opt / "models", "--manifest", opt / _BAKED),
     ):
-        _run(python, *map(str, step))
+        run_step(python, *map(str, step))
     for path in (opt, *opt.rglob("*")):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
     stamp.write_text(wanted)
 
 
-def _run(python: Path, *arguments: str) -> None:
+def run_step(python: Path, *arguments: str, checkout: Path = REPOSITORY) -> None:
+    """A step of a bake, by the interpreter that is furnished. Raises StackError."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
         [python, "-m", "packer.runtime", *arguments],
-        cwd=REPOSITORY,
+        cwd=checkout,
         env=environment | {"LD_LIBRARY_PATH": str(python.parents[1] / "lib")},
         capture_output=True,
         text=True,

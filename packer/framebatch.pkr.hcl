@@ -19,6 +19,10 @@ source "amazon-ebs" "framebatch" {
 
   temporary_security_group_source_cidrs = var.ssh_from
 
+  # Where nobody is left to stop the machine, it ends by itself, and with it what it costs.
+  shutdown_behavior = "terminate"
+  user_data         = "#!/bin/sh\nshutdown --poweroff +180\n"
+
   # Only with a token, on the machine that bakes and on every machine of the image.
   metadata_options {
     http_endpoint               = "enabled"
@@ -51,7 +55,12 @@ build {
 
   # What the image is made of, which the content's digest covers.
   provisioner "file" {
-    sources     = ["${path.root}/__init__.py", "${path.root}/${var.runtime_lock}", "${path.root}/runtime"]
+    sources = [
+      "${path.root}/__init__.py",
+      "${path.root}/${var.runtime_lock}",
+      "${path.root}/tensorrt.lock",
+      "${path.root}/runtime",
+    ]
     destination = "/tmp/framebatch/packer/"
   }
   provisioner "file" {
@@ -78,6 +87,7 @@ build {
       "PYTHON_URL=${var.python_url}",
       "PYTHON_SHA256=${var.python_sha256}",
       "RUNTIME_LOCK=${var.runtime_lock}",
+      "TENSORRT_INDEX=${var.tensorrt_index}",
       "DISK_BUDGET_MIB=${var.disk_budget_mib}",
       "SCRATCH_MIB=${var.scratch_mib}",
     ]
@@ -89,6 +99,7 @@ build {
       "${path.root}/provisioners/build_engines.sh",
       "${path.root}/provisioners/validate.sh",
       "${path.root}/provisioners/clean_up.sh",
+      "${path.root}/provisioners/check_traces.sh",
       "${path.root}/provisioners/write_manifest.sh",
     ]
   }

@@ -26,9 +26,15 @@ variable "runtime_lock" {
   description = "Which lock of this folder the machine gets."
 }
 
+variable "tensorrt_index" {
+  type        = string
+  default     = ""
+  description = "Address of NVIDIA's own package index, where TensorRT's libraries lie; empty for an image without TensorRT."
+}
+
 variable "clip" {
   type        = string
-  description = "A video that every model must be able to analyse before the image is made; a path on the machine that calls packer."
+  description = "A video in which every model finds something, of the shape it was trained for; a path on the machine that calls packer."
 }
 
 variable "disk_budget_mib" {

@@ -17,6 +17,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 from contract.manifest import RUNTIME_ABI  # noqa: E402 - found through the line above
+from tools.bases import BaseUnknown, base_of, require_pinned  # noqa: E402
 from tools.lock import PLATFORMS, PYTHON, SHIPPED  # noqa: E402
 from tools.sbom import SBOM, bill_of  # noqa: E402
 
@@ -179,14 +180,17 @@ def main() -> int:
     parser.add_argument("--engine", choices=ENGINES, help="the first of them that works here, unless given")
     parser.add_argument("--tag", help="the image's own name, unless given")
     parser.add_argument("--base", help="another base image than the Dockerfile names, such as a mirror of it")
+    parser.add_argument("--release", action="store_true", help="refuse a base that is not pinned by digest")
     arguments = parser.parse_args()
     image = IMAGES[arguments.image]
     tag = arguments.tag or image.name
     try:
+        if arguments.release:
+            require_pinned(arguments.base or base_of(image.dockerfile))
         engine = arguments.engine or engine_at_hand()
         lay_out(image, image.context)
         build(image, engine, tag, context=image.context, base=arguments.base)
-    except ImageNotBuilt as exc:
+    except (BaseUnknown, ImageNotBuilt) as exc:
         print(exc, file=sys.stderr)
         return 1
     print(f"built {tag} from {revision()} for runtime ABI {RUNTIME_ABI}")

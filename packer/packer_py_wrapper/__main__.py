@@ -2,11 +2,12 @@
 
 import argparse
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from contract.manifest import RUNTIME_ABI, ManifestInvalid, RuntimeManifest
 from packer.packer_py_wrapper import command, images, publication
@@ -16,15 +17,34 @@ from packer.packer_py_wrapper.errors import PackerError
 _BUILT = REPOSITORY / ".local" / "packer"  # <content>.json is the manifest of the image of that content
 
 
+class Account:
+    """The AWS account of the environment, asked only by what needs it."""
+
+    @cached_property
+    def session(self) -> boto3.Session:
+        return boto3.Session()
+
+    @cached_property
+    def ec2(self) -> Any:
+        return self.session.client("ec2")
+
+    @cached_property
+    def ssm(self) -> Any:
+        return self.session.client("ssm")
+
+
 def main(given: list[str]) -> int:
     arguments = _parser().parse_args(given)
     try:
-        # Not the whole of them is needed by each command; a session without a region is told once, and here.
-        session = boto3.Session()
-        ec2, ssm = session.client("ec2"), session.client("ssm")
-        arguments.run(arguments, ec2, ssm)
+        arguments.run(arguments, Account())
     except PackerError as exc:
         print(exc, file=sys.stderr)
+    except NoRegionError:
+        print(
+            "No region of AWS is set; AWS_DEFAULT_REGION names one, or `aws configure` writes it.", file=sys.stderr
+        )
+    except NoCredentialsError:
+        print("There are no credentials of AWS; `aws configure` or `aws sso login` gives some.", file=sys.stderr)
     except (BotoCoreError, ClientError) as exc:
         print(f"AWS could not be asked: {exc}", file=sys.stderr)
     except OSError as exc:
@@ -34,15 +54,18 @@ def main(given: list[str]) -> int:
     return 1
 
 
-def _plan(arguments: argparse.Namespace, ec2: Any, ssm: Any) -> None:
+def _plan(arguments: argparse.Namespace, account: Account) -> None:
     content = content_of(REPOSITORY, arguments.variables)
-    image = images.with_content(images.images(ec2), content)
+    if arguments.offline:
+        print(f"{content}: what an image of this checkout and these variables would be made of")
+        return
+    image = images.with_content(images.images(account.ec2), content)
     print(f"{content}: {image.id} has it, of {image.created}" if image else f"{content}: no image has it yet")
 
 
-def _build(arguments: argparse.Namespace, ec2: Any, ssm: Any) -> None:
+def _build(arguments: argparse.Namespace, account: Account) -> None:
     content = content_of(REPOSITORY, arguments.variables)
-    if image := images.with_content(images.images(ec2), content):
+    if image := images.with_content(images.images(account.ec2), content):
         print(f"{image.id} is made of {content} already")
     elif arguments.dry_run:
         print(f"would build an image of {content}")
@@ -53,9 +76,9 @@ def _build(arguments: argparse.Namespace, ec2: Any, ssm: Any) -> None:
         print(f"{made} is made of {content}")
 
 
-def _publish(arguments: argparse.Namespace, ec2: Any, ssm: Any) -> None:
+def _publish(arguments: argparse.Namespace, account: Account) -> None:
     content = content_of(REPOSITORY, arguments.variables)
-    image = images.with_content(images.images(ec2), content)
+    image = images.with_content(images.images(account.ec2), content)
     if image is None:
         raise PackerError(f"No image of {content} is available; build it first.")
     path = arguments.manifest or _manifest_of(content)
@@ -65,33 +88,33 @@ def _publish(arguments: argparse.Namespace, ec2: Any, ssm: Any) -> None:
         raise PackerError(f"{path} is not the manifest of {image.id}: {exc}.") from exc
     if str(manifest.abi) != image.abi:
         raise PackerError(f"{path} is of ABI {manifest.abi}, and {image.id} of ABI {image.abi}.")
-    present = publication.published(ssm)
+    present = publication.published(account.ssm)
     for name, value in publication.parameters_of(image.id, manifest).items():
         if present.get(name) == value:
             print(f"{name} is up to date")
         elif arguments.dry_run:
             print(f"would write {name}")
         else:
-            publication.write(ssm, name, value)
+            publication.write(account.ssm, name, value)
             print(f"wrote {name}")
 
 
-def _prune(arguments: argparse.Namespace, ec2: Any, ssm: Any) -> None:
-    found = images.images(ec2)
-    published = publication.published_images(publication.published(ssm))
+def _prune(arguments: argparse.Namespace, account: Account) -> None:
+    found = images.images(account.ec2)
+    published = publication.published_images(publication.published(account.ssm))
     for image in images.superfluous(found, keep=arguments.keep, published=published):
         print(f"{'would remove' if arguments.dry_run else 'removing'} {image.id} of {image.created}")
         if not arguments.dry_run:
-            images.remove(ec2, image)
-    for snapshot in list(images.orphans(ec2, found)):
+            images.remove(account.ec2, image)
+    for snapshot in list(images.orphans(account.ec2, found)):
         print(f"{'would remove' if arguments.dry_run else 'removing'} {snapshot}, whose image is gone")
         if not arguments.dry_run:
-            ec2.delete_snapshot(SnapshotId=snapshot)
+            account.ec2.delete_snapshot(SnapshotId=snapshot)
 
 
-def _status(arguments: argparse.Namespace, ec2: Any, ssm: Any) -> None:
-    published = publication.published_images(publication.published(ssm))
-    found = images.images(ec2)
+def _status(arguments: argparse.Namespace, account: Account) -> None:
+    published = publication.published_images(publication.published(account.ssm))
+    found = images.images(account.ec2)
     for image in found:
         state = "published" if image.id in published else "available" if image.available else "in the making"
         print(f"{image.id}  ABI {image.abi}  {image.content}  {image.created}  {state}")
@@ -104,14 +127,16 @@ def _manifest_of(content: str) -> Path:
 
 
 def _at_least_one(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if number < 1:
         raise argparse.ArgumentTypeError("at least one image must stay")
     return number
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="packer_py_wrapper", description="Machine images by content.")
+    parser = argparse.ArgumentParser(
+        prog="python -m packer.packer_py_wrapper", description="Machine images by content."
+    )
     commands = parser.add_subparsers(required=True)
     about = {
         _plan: "say whether an image of this content exists",
@@ -125,6 +150,8 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(run=run)
         if run in (_plan, _build, _publish):
             one.add_argument("--variables", type=Path, required=True, help="the bake's own .pkrvars.hcl")
+        if run is _plan:
+            one.add_argument("--offline", action="store_true", help="only say the content, and do not ask AWS")
         if run in (_build, _publish, _prune):
             one.add_argument("--dry-run", action="store_true", help="say what would be done")
         if run is _publish:

@@ -17,13 +17,14 @@ def content_of(repository: Path, variables: Path) -> str:
     Equal digests mean equal input. Raises OSError where a file cannot be read.
     """
     digest = hashlib.sha256()
-    for path in sorted(_inputs(repository)):
+    for path in sorted(inputs_of(repository)):
         _add(digest, str(path.relative_to(repository)), path)
     _add(digest, "variables", variables)
     return digest.hexdigest()[:16]
 
 
-def _inputs(repository: Path) -> Iterator[Path]:
+def inputs_of(repository: Path) -> Iterator[Path]:
+    """All files of the checkout that a bake reads."""
     yield from (repository / name for name in _FILES)
     for kind in _KINDS:
         yield from repository.glob(kind)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# TensorRT engines, on this machine's own GPU: a file built on another family would not open.
+# TensorRT engines of the ONNX exports, on this machine's own GPU: a file built on another family would not open.
 set -euo pipefail
 if [[ -z "${DRIVER_FLOOR?}" ]]; then
   echo "no GPU: no engine is built"

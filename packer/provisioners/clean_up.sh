@@ -4,9 +4,12 @@ set -euo pipefail
 if command -v cloud-init >/dev/null; then
   cloud-init clean --logs --seed
 fi
-rm -rf /root/.cache /home/*/.cache /var/cache/dnf /root/.aws /home/*/.aws
-rm -f /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys /etc/ssh/ssh_host_*
-rm -f /root/.*_history /home/*/.*_history
+for home in /root /home/*; do
+  rm -rf "${home}"/.ssh/* "${home}"/{.cache,.aws,.docker,.gnupg}
+  rm -f "${home}"/.*_history "${home}"/{.lesshst,.viminfo,.netrc,.git-credentials,.wget-hsts}
+done
+rm -rf /var/cache/dnf
+rm -f /etc/ssh/ssh_host_*
 # The agent would otherwise join its cluster under the baking machine's name.
 rm -rf /var/lib/ecs/data
 find /var/log -type f -exec truncate --size 0 {} +

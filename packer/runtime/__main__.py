@@ -5,10 +5,18 @@ The last step of a bake is `check`, after the clean-up.
 
 import argparse
 import sys
+import sysconfig
 from pathlib import Path
 
 from contract.manifest import ManifestInvalid, RuntimeManifest, RuntimeMismatch
-from packer.runtime.engines import build_engines, export_by_ultralytics, has_tensorrt, with_engines
+from packer.runtime.engines import (
+    build_by_tensorrt,
+    build_engines,
+    compute_capability,
+    drop_builders,
+    has_tensorrt,
+    with_engines,
+)
 from packer.runtime.errors import BakeFailed
 from packer.runtime.packages import install
 from packer.runtime.placing import check_models, locked_models, place_models
@@ -31,7 +39,7 @@ def main() -> int:
 
 
 def _packages(arguments: argparse.Namespace) -> None:
-    install(arguments.lock)
+    install(arguments.lock, index=arguments.index)
 
 
 def _models(arguments: argparse.Namespace) -> None:
@@ -43,7 +51,10 @@ def _engines(arguments: argparse.Namespace) -> None:
         print("TensorRT is not installed: torch runs the models")
         return
     models = locked_models(CHECKOUT, seen_at=MODELS)
-    print("built", *build_engines(models, arguments.models, export_by_ultralytics))
+    family = compute_capability()
+    built = build_engines(models, arguments.models, build_by_tensorrt, capability=family)
+    print(f"built for GPUs of compute capability {family}:", *(built or ["nothing, since no model comes as ONNX"]))
+    print(f"{drop_builders(Path(sysconfig.get_path('platlib'))) >> 20} MiB that only build engines are gone")
 
 
 def _manifest(arguments: argparse.Namespace) -> None:
@@ -86,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         step.set_defaults(run=run)
         if run is _packages:
             step.add_argument("--lock", type=Path, default=CHECKOUT / "packer" / "runtime.lock")
+            step.add_argument("--index", help="address of another index that has packages of the lock")
         if run in (_models, _engines, _manifest, _check):
             step.add_argument("--models", type=Path, default=MODELS)
         if run in (_manifest, _try, _check):

@@ -1,4 +1,4 @@
-"""TensorRT engines, built of locked checkpoints on the GPU of the machine that bakes.
+"""TensorRT engines, built of the lock's ONNX exports on the GPU of the machine that bakes.
 
 An engine opens only on the GPU family and with the TensorRT that made it, so no lock can name its sha256 before;
 what was built is written down beside the models, and the manifest repeats it.
@@ -6,63 +6,120 @@ what was built is written down beside the models, and the manifest repeats it.
 
 import dataclasses
 import hashlib
+import importlib
 import importlib.util
 import json
-import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from contract.manifest import ModelEntry, ModelFormat
 from packer.runtime.errors import BakeFailed
 from packer.runtime.placing import check_file
 
-_BUILT = "engines.json"  # in the models' folder
-# In half precision, for the batches that jobs make (decision 0007).
-_EXPORT = """
-import sys
-from ultralytics import YOLO
-size = [int(sys.argv[2]), int(sys.argv[3])]
-YOLO(sys.argv[1]).export(format="engine", quantize=16, batch=16, imgsz=size, device=0)
-"""
+_BUILT = "engines.json"  # in the models' folder, as is the next
+_TIMINGS = "engines.timings"  # how long each way to compute a layer took on this GPU
+_BATCH = 16  # pictures, of which jobs make batches (decision 0007)
+# They build engines and run none. A job that imports TensorRT would open all of them.
+_BUILDERS = "libnvinfer_builder_resource*"
 
-Export = Callable[[Path, ModelEntry], None]
-"""Writes the engine beside the checkpoint, with the suffix `.engine`."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    engine: bytes
+    timings: bytes
+
+
+Build = Callable[[Path, ModelEntry, bytes], Built]
+"""Of an ONNX export, its model, and the timings of earlier builds, which may be none."""
 
 
 def has_tensorrt() -> bool:
     return importlib.util.find_spec("tensorrt") is not None
 
 
-def export_by_ultralytics(weights: Path, model: ModelEntry) -> None:
-    """Raises BakeFailed."""
-    command = [sys.executable, "-c", _EXPORT, str(weights), *map(str, model.input_size)]
-    done = subprocess.run(command, cwd=weights.parent, capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = "\n".join(done.stderr.strip().splitlines()[-20:])
-        raise BakeFailed(f"no engine could be built of model {model.name}:\n{reason}")
+def compute_capability() -> str:
+    """The family of this machine's GPU, such as "8.9". Raises BakeFailed."""
+    command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as exc:
+        raise BakeFailed(f"nvidia-smi does not tell the GPU's compute capability: {exc}") from exc
+    found = sorted(set(done.stdout.split()))
+    if len(found) != 1:
+        raise BakeFailed(
+            f"engines are built for one GPU family, and this machine has {', '.join(found) or 'none'}"
+        )
+    return found[0]
 
 
-def build_engines(models: tuple[ModelEntry, ...], folder: Path, export: Export) -> list[str]:
-    """Builds an engine of every model that comes as a checkpoint, and gives their names. Raises BakeFailed."""
+def build_by_tensorrt(onnx: Path, model: ModelEntry, timings: bytes) -> Built:
+    """In half precision, for one shape of input. Raises BakeFailed."""
+    # By name: packer.runtime has no packages where it is checked.
+    trt = importlib.import_module("tensorrt")
+    logger = trt.Logger(trt.Logger.WARNING)
+    builder = trt.Builder(logger)
+    network = builder.create_network(0)
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse_from_file(str(onnx)):
+        faults = "; ".join(str(parser.get_error(number)) for number in range(parser.num_errors))
+        raise BakeFailed(f"TensorRT cannot read the ONNX export of model {model.name}: {faults}")
+    if network.num_inputs != 1:
+        raise BakeFailed(f"the ONNX export of model {model.name} has {network.num_inputs} inputs, not one")
+    pictures = network.get_input(0)
+    pictures.shape = (_BATCH, pictures.shape[1], *model.input_size)
+    config = builder.create_builder_config()
+    config.set_flag(trt.BuilderFlag.FP16)
+    if not config.set_timing_cache(config.create_timing_cache(timings), ignore_mismatch=False):
+        raise BakeFailed("TensorRT does not take the timings of the models before")
+    serialised = builder.build_serialized_network(network, config)
+    if serialised is None:
+        raise BakeFailed(f"TensorRT could build no engine of model {model.name}; what it said stands above")
+    return Built(engine=bytes(serialised), timings=bytes(config.get_timing_cache().serialize()))
+
+
+def build_engines(models: tuple[ModelEntry, ...], folder: Path, build: Build, *, capability: str) -> list[str]:
+    """Builds an engine of every model that comes as ONNX, and gives their names. Raises BakeFailed."""
+    timings = folder / _TIMINGS
     built = {}
     for model in models:
-        form = model.formats.get("torch")
+        form = model.formats.get("onnx")
         if form is None:
             continue
-        for name, digest in form.files.items():  # what is opened now is a pickle
+        for name, digest in form.files.items():
             check_file(folder / model.name / name, digest)
+        made = build(folder / model.name / form.entry, model, timings.read_bytes() if timings.exists() else b"")
+        timings.write_bytes(made.timings)
+        content = _header(model) + made.engine
         engine = Path(form.entry).with_suffix(".engine")
-        with tempfile.TemporaryDirectory() as aside:  # an export leaves more behind than what was asked for
-            weights = Path(shutil.copy2(folder / model.name / form.entry, aside))
-            export(weights, model)
-            shutil.copyfile(weights.with_suffix(".engine"), folder / model.name / engine)
-        digest = hashlib.sha256((folder / model.name / engine).read_bytes()).hexdigest()
-        built[model.name] = {"entry": str(engine), "files": {str(engine): digest}}
+        (folder / model.name / engine).write_bytes(content)
+        files = {str(engine): hashlib.sha256(content).hexdigest()}
+        built[model.name] = {"entry": str(engine), "files": files, "compute_capability": capability}
     (folder / _BUILT).write_text(json.dumps(built), encoding="utf-8")
     return list(built)
+
+
+def _header(model: ModelEntry) -> bytes:
+    """As ultralytics begins an engine file: the length of a JSON document, and the document."""
+    about = {
+        "task": model.task,
+        "names": dict(enumerate(model.classes)),
+        "stride": model.stride,
+        "batch": _BATCH,
+        "imgsz": model.input_size,
+    }
+    text = json.dumps(about).encode()
+    return len(text).to_bytes(4, "little", signed=True) + text
+
+
+def drop_builders(packages: Path) -> int:
+    """Removes the libraries that only build engines, once all are built. Gives the bytes that are free again."""
+    freed = 0
+    for path in (packages / "tensorrt_libs").glob(_BUILDERS):
+        freed += path.stat().st_size
+        path.unlink()
+    return freed
 
 
 def with_engines(models: tuple[ModelEntry, ...], folder: Path) -> tuple[ModelEntry, ...]:

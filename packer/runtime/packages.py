@@ -10,12 +10,14 @@ from pathlib import Path
 from packer.runtime.errors import BakeFailed
 
 
-def install(lock: Path) -> None:
-    """Puts the packages of a lock beside the running interpreter; each wheel must have the lock's sha256.
+def install(lock: Path, *, index: str | None = None) -> None:
+    """Puts the packages of a lock beside the running interpreter; each archive must have the lock's sha256.
 
-    Raises BakeFailed.
+    A second index may name packages, but the lock says what is in them. Raises BakeFailed.
     """
-    _pip("install", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", str(lock))
+    # What a lock takes from source is built by the setuptools of the one before; isolated, pip would fetch others.
+    more = ["--no-build-isolation", *(["--extra-index-url", index] if index else [])]
+    _pip("install", "--no-deps", "--require-hashes", "--only-binary", ":all:", *more, "--requirement", str(lock))
     _check()
     # pip has compiled the packages. Jobs see all of it read-only, and would compile the rest at every start.
     compileall.compile_dir(sysconfig.get_path("stdlib"), quiet=2, rx=re.compile("site-packages|lib2to3/tests"))

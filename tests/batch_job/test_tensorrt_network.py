@@ -1,8 +1,12 @@
 """What can be said of a TensorRT engine without TensorRT: its header. The rest needs a GPU and a build for it."""
 
+import ctypes
+import dataclasses
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,12 +15,19 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 from batch_job.candidates import Keep  # noqa: E402
+from batch_job.cuda_driver import compute_capability  # noqa: E402
+from batch_job.engines import require_its_gpu  # noqa: E402
 from batch_job.errors import ModelUntrusted, RuntimeMismatch  # noqa: E402
 from batch_job.gpu_engine import BatchDetector  # noqa: E402
+from batch_job.models import trusted_model  # noqa: E402
 from batch_job.tensorrt_network import TensorRtNetwork, read_engine  # noqa: E402
+from contract.errors import ErrorCode  # noqa: E402
+from contract.exit_codes import EXIT_GIVE_UP  # noqa: E402
 from contract.manifest import ModelEntry  # noqa: E402
+from contract.options import AnalysisOptions  # noqa: E402
+from tests.batch_job.job import Bench  # noqa: E402
 from tests.batch_job.media import RED, squares  # noqa: E402
-from tests.batch_job.models import COLOURS, model_entry, save_colour_network_as_onnx  # noqa: E402
+from tests.batch_job.models import COLOURS, manifest_of, model_entry, save_colour_network_as_onnx  # noqa: E402
 
 
 def engine_file(folder: Path, serialised: bytes, *, names: tuple[str, ...] = COLOURS) -> ModelEntry:
@@ -65,6 +76,83 @@ def test_an_engine_of_other_classes_is_not_the_approved_one(tmp_path: Path) -> N
     entry = engine_file(tmp_path, b"engine", names=("cat", "dog"))
     with pytest.raises(ModelUntrusted, match="other classes"):
         read_engine(tmp_path / "colours.engine", entry)
+
+
+def built_for(capability: str | None, entry: ModelEntry) -> ModelEntry:
+    form = dataclasses.replace(entry.formats["tensorrt"], compute_capability=capability)
+    return dataclasses.replace(entry, formats={"tensorrt": form})
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """Plays libcuda.so.1 on a machine with a GPU of compute capability 7.5."""
+
+    def answer(pointer: Any, attribute: int, device: ctypes.c_int) -> int:
+        assert device.value == 3
+        pointer._obj.value = {75: 7, 76: 5}[attribute]
+        return 0
+
+    def first(pointer: Any, number: int) -> int:
+        pointer._obj.value = 3 + number
+        return 0
+
+    fake = SimpleNamespace(cuInit=lambda flags: 0, cuDeviceGet=first, cuDeviceGetAttribute=answer)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: fake)
+    compute_capability.cache_clear()
+    yield fake
+    compute_capability.cache_clear()
+
+
+@pytest.mark.parametrize("capability", ["7.5", None])
+def test_an_engine_of_this_gpus_family_or_of_none_is_taken(
+    driver: SimpleNamespace, tmp_path: Path, capability: str | None
+) -> None:
+    """Manifests of before do not name one, and formats of other engines have none."""
+    entry = built_for(capability, engine_file(tmp_path, b"engine"))
+    require_its_gpu(trusted_model(manifest_of(entry), "colours", AnalysisOptions(), engine="tensorrt"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        pytest.param({}, "this machine has 7.5", id="another family"),
+        pytest.param({"cuInit": lambda flags: 100}, "none that its driver can use", id="no device"),
+        pytest.param(
+            {"cuDeviceGet": lambda pointer, number: 101}, "none that its driver can use", id="none visible"
+        ),
+        pytest.param({"cuDeviceGetAttribute": lambda *_: 1}, "none that its driver can use", id="no answer"),
+    ],
+)
+def test_an_engine_of_another_family_is_refused(
+    driver: SimpleNamespace, tmp_path: Path, fault: dict[str, Any], found: str
+) -> None:
+    """TensorRT would only say that it cannot open the file, and only once torch is loaded."""
+    vars(driver).update(fault)
+    entry = built_for("8.9", engine_file(tmp_path, b"engine"))
+    trusted = trusted_model(manifest_of(entry), "colours", AnalysisOptions(), engine="tensorrt")
+    with pytest.raises(
+        RuntimeMismatch, match=f"model colours was built for GPUs of compute capability 8.9.*{found}"
+    ):
+        require_its_gpu(trusted)
+
+
+def test_a_job_refuses_it_before_the_video_is_fetched(bench: Bench, tmp_path: Path) -> None:
+    """There is no video: a job that had looked for it would say so."""
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(manifest_of(built_for("99.0", engine_file(tmp_path / "models", b"engine"))).to_json())
+    request = bench.add_analysis("uploads/1/never-uploaded", model="colours")
+
+    code, log = bench.run(request, RUNTIME_MANIFEST=str(manifest), ENGINE="tensorrt", PRECISION="native")
+
+    assert code == EXIT_GIVE_UP, log
+    assert "the tensorrt engine of model colours was built for GPUs of compute capability 99.0" in log
+    assert bench.analysis(request)["error_code"] == ErrorCode.RUNTIME_MISMATCH
+
+
+@pytest.mark.gpu
+def test_the_driver_and_torch_name_the_same_family(gpu: Any) -> None:
+    compute_capability.cache_clear()
+    assert compute_capability() == "{}.{}".format(*torch.cuda.get_device_capability(gpu))
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,10 @@ MANIFEST = RuntimeManifest(
             input_size=(384, 640),
             stride=32,
             root="/opt/models/poses",
-            formats={"torch": ModelFormat(entry="a.pt", files={"a.pt": "2" * 64})},
+            formats={
+                "torch": ModelFormat(entry="a.pt", files={"a.pt": "2" * 64}),
+                "tensorrt": ModelFormat(entry="a.engine", files={"a.engine": "3" * 64}, compute_capability="8.9"),
+            },
             keypoint_shape=(17, 3),
         ),
     ),
@@ -165,11 +168,12 @@ def test_all_faults_of_a_manifest_are_named_at_once():
     document["abi"] = "one"
     document["models"][0]["stride"] = 0
     document["models"][0]["formats"]["openvino"]["entry"] = "elsewhere.xml"
+    document["models"][1]["formats"]["tensorrt"]["compute_capability"] = 8.9
 
     with pytest.raises(ManifestInvalid) as caught:
         RuntimeManifest.from_json(json.dumps(document))
 
-    assert all(word in str(caught.value) for word in ("abi", "stride", "openvino"))
+    assert all(word in str(caught.value) for word in ("abi", "stride", "openvino", "compute_capability"))
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,8 @@ TRACES = (
     "/home/ec2-user/.python_history",
     "/root/.aws/credentials",
     "/root/.cache/pip/anything",
+    "/root/.netrc",
+    "/home/ec2-user/.docker/config.json",
     "/var/lib/ecs/data/agent.db",
     "/var/log/secure.log",
 )
@@ -102,7 +104,7 @@ def running_builder(podman: Podman, folder: Path, libraries: Path) -> Iterator[B
         echo 'ec2-user ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/ec2-user
         mkdir /home/ec2-user/.ssh && echo '{key}' > /home/ec2-user/.ssh/authorized_keys
         for name in {names}; do ls /usr/lib/*/$name 2>&- >&- || ln -s /opt/runtime/lib/$name /usr/lib/$name; done
-        mkdir -p /var/lib/ecs/data /root/.aws /root/.cache/pip
+        mkdir -p /var/lib/ecs/data /root/.aws /root/.cache/pip /home/ec2-user/.docker
         for trace in {" ".join(TRACES)}; do echo secret > $trace; done
     """)
     wait_until(lambda: _answers(builder.port))

@@ -16,8 +16,8 @@ from tests.images.bake import wait_until
 from tests.images.podman import Podman, debian
 from tools import images
 
-# One worker, so that everything is made once; the first test of them waits for all of it.
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images"), pytest.mark.timeout(900)]
+# Another worker than the job's image: neither needs what the other waits for.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("backend-image"), pytest.mark.timeout(900)]
 
 BASE = "localhost/python:test"
 TAG = "localhost/framebatch-backend:test"

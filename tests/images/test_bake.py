@@ -1,6 +1,7 @@
 """A whole bake by the real packer: its steps on a machine reached over SSH, its image and snapshot in EC2."""
 
 import json
+import subprocess
 from typing import Any
 
 import boto3
@@ -22,6 +23,7 @@ STEPS = (
     "build_engines",
     "validate",
     "clean_up",
+    "check_traces",
     "write_manifest",
 )
 
@@ -92,6 +94,47 @@ def test_nothing_of_the_machine_it_was_baked_on_is_left(bake: Bake):
     assert bake.builder.run("ls /root") == ""
 
 
+@pytest.mark.parametrize(
+    "trace",
+    [
+        "/root/.ssh/authorized_keys",
+        "/home/ec2-user/.ssh/authorized_keys",
+        "/home/ec2-user/.ssh/id_ed25519",
+        "/root/.ssh/known_hosts",
+        "/etc/ssh/ssh_host_ed25519_key",
+        "/root/.bash_history",
+        "/home/ec2-user/.python_history",
+        "/root/.aws/credentials",
+        "/home/ec2-user/.docker/config.json",
+        "/root/.netrc",
+        "/etc/machine-id",
+        "/var/lib/ecs/data/agent.db",
+    ],
+)
+def test_a_trace_that_is_left_stops_the_bake(bake: Bake, trace: str):
+    """The clean-up removes what somebody thought of; this looks at what came out."""
+    bake.builder.run(f"mkdir -p $(dirname {trace}) && echo secret > {trace}")
+
+    done = _step(bake, "check_traces")
+
+    bake.builder.run(f": > {trace}" if trace == "/etc/machine-id" else f"rm {trace}")
+    assert done.returncode == 1
+    assert f"the image would carry {trace}\n" in done.stderr
+    assert _step(bake, "check_traces").returncode == 0
+
+
+def test_the_clean_up_leaves_no_trace_behind(bake: Bake):
+    """Also what was not there when this machine was baked, and when it is called again."""
+    bake.builder.run(
+        "mkdir -p /root/.ssh /root/.docker && touch /root/.ssh/known_hosts /root/.netrc /root/.docker/config.json"
+    )
+    bake.builder.run("touch /home/ec2-user/.ssh/id_ed25519 /home/ec2-user/.ssh/authorized_keys")
+
+    for step in ("clean_up", "check_traces"):
+        done = _step(bake, step)
+        assert done.returncode == 0, done.stderr
+
+
 def test_scratch_belongs_to_the_jobs_user(bake: Bake):
     """Docker would make it for root, and every job would fail."""
     assert bake.builder.run("stat --format '%u %g %a' /var/lib/framebatch/scratch") == "1000 1000 750\n"
@@ -128,6 +171,11 @@ def test_a_bake_that_leaves_too_little_room_stops(bake: Bake, change: dict[str, 
 
     assert done.returncode == 1
     assert complaint in done.stderr
+
+
+def _step(bake: Bake, name: str) -> subprocess.CompletedProcess[str]:
+    script = (REPOSITORY / "packer" / "provisioners" / f"{name}.sh").read_text()
+    return bake.builder.podman.call("exec", bake.builder.name, "bash", "-c", script, check=False)
 
 
 def _say(bake: Bake, command: str) -> str:

@@ -46,7 +46,10 @@ time.sleep(60)
 
 
 @pytest.fixture
-def runner(furnished: Machine, image: str, tmp_path: Path) -> Iterator[ContainerRunner]:
+def runner(
+    furnished: Machine, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ContainerRunner]:
+    monkeypatch.chdir(tmp_path)  # where podman's monitor leaves a note of what ran out of memory
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     scratch.chmod(0o777)

@@ -33,6 +33,13 @@ def _without_models(manifest: RuntimeManifest) -> RuntimeManifest:
     return dataclasses.replace(manifest, models=())
 
 
+def _with_a_missing_file(manifest: RuntimeManifest) -> RuntimeManifest:
+    (model,) = manifest.models
+    form = model.formats["openvino"]
+    more = dataclasses.replace(form, files={**form.files, "lost.bin": "0" * 64})
+    return dataclasses.replace(manifest, models=(dataclasses.replace(model, formats={"openvino": more}),))
+
+
 def _with_another_sha256(manifest: RuntimeManifest) -> RuntimeManifest:
     (model,) = manifest.models
     form = model.formats["openvino"]
@@ -65,6 +72,13 @@ def _with_another_sha256(manifest: RuntimeManifest) -> RuntimeManifest:
             id="no such model",
         ),
         pytest.param(
+            _with_a_missing_file,
+            (),
+            ErrorCode.MODEL_UNTRUSTED,
+            "lost.bin of model demo-shapes cannot be read: No such file or directory",
+            id="a model file missing",
+        ),
+        pytest.param(
             _with_another_sha256,
             (),
             ErrorCode.MODEL_UNTRUSTED,
@@ -75,7 +89,7 @@ def _with_another_sha256(manifest: RuntimeManifest) -> RuntimeManifest:
             None,
             ("/opt/models",),
             ErrorCode.MODEL_UNTRUSTED,
-            "of model demo-shapes cannot be read: No such file or directory",
+            "/opt/models/demo-shapes of model demo-shapes is not there; the machine's models are not mounted",
             id="no models mounted",
         ),
         pytest.param(

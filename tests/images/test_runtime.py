@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from contract.manifest import RUNTIME_ABI, RuntimeManifest
-from packer.runtime.engines import build_engines, with_engines
 from packer.runtime.errors import BakeFailed
 from packer.runtime.placing import check_models, place_models
 from tests.images.conftest import ROOT, Machine
@@ -128,37 +127,6 @@ def test_a_source_that_does_not_answer_stops_the_bake(checkout: Path, tmp_path: 
 
     with pytest.raises(BakeFailed, match=f"^{source}/.* cannot be "):
         place_models(checkout, tmp_path / "models", seen_at=Path("/opt/models"))
-
-
-def test_engines_are_built_of_locked_checkpoints_and_promised(checkout: Path, tmp_path: Path):
-    """What TensorRT makes cannot stand in a lock; the manifest names the sha256 of what was made here."""
-    models = place_models(checkout, tmp_path / "models", seen_at=Path("/opt/models"))
-    before = {path: path.read_bytes() for path in _files(tmp_path / "models")}
-
-    def export(weights: Path, model) -> None:
-        assert model == models[0]
-        weights.with_suffix(".onnx").write_bytes(b"a by-product")
-        weights.with_suffix(".engine").write_bytes(b"an engine of " + weights.read_bytes())
-
-    assert build_engines(models, tmp_path / "models", export) == [models[0].name]
-
-    (model,) = with_engines(models, tmp_path / "models")
-    check_models((model,), tmp_path / "models")
-    assert set(model.formats) == {*models[0].formats, "tensorrt"}
-    assert model.formats["tensorrt"].entry == "demo-shapes.engine"
-    assert {path: path.read_bytes() for path in before} == before
-
-
-def test_a_checkpoint_that_is_not_the_locks_is_never_opened_for_an_engine(checkout: Path, tmp_path: Path):
-    """It is a pickle: opening it runs what is in it, as root."""
-    models = place_models(checkout, tmp_path / "models", seen_at=Path("/opt/models"))
-    next((tmp_path / "models").rglob("*.pt")).write_bytes(b"another")
-
-    def export(weights: Path, model) -> None:
-        pytest.fail("opened")
-
-    with pytest.raises(BakeFailed, match="another sha256"):
-        build_engines(models, tmp_path / "models", export)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -7,7 +7,9 @@ import pytest
 
 from contract.manifest import RUNTIME_ABI, RuntimeManifest
 from local.runtime import locked_models
+from packer.packer_py_wrapper.content import REPOSITORY, content_of
 from packer.packer_py_wrapper.images import images
+from tests.packer.fake_packer import register
 
 IMAGE_ID = f"/framebatch/runtime/{RUNTIME_ABI}/image-id"
 
@@ -70,7 +72,47 @@ def test_missing_credentials_are_one_sentence(call, account, variables, monkeypa
 
     code, _, complaint = call("plan", "--variables", variables)
 
-    assert (code, complaint) == (1, "AWS could not be asked: Unable to locate credentials\n")
+    assert (code, complaint) == (
+        1,
+        "There are no credentials of AWS; `aws configure` or `aws sso login` gives some.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["plan", "--variables"],
+        ["build", "--dry-run", "--variables"],
+        ["publish", "--variables"],
+        ["status"],
+        ["prune"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_missing_region_is_one_sentence(call, variables, monkeypatch, command):
+    """The first thing a newcomer meets."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+
+    code, _, complaint = call(*command, *([variables] if command[-1] == "--variables" else []))
+
+    assert code == 1
+    assert complaint == "No region of AWS is set; AWS_DEFAULT_REGION names one, or `aws configure` writes it.\n"
+
+
+@pytest.mark.parametrize("command", ["plan", "build", "publish"])
+def test_missing_variables_are_told_before_aws_is_asked(call, tmp_path, command):
+    code, _, complaint = call(command, "--variables", tmp_path / "nowhere.hcl")
+
+    assert (code, complaint) == (1, f"{tmp_path}/nowhere.hcl cannot be read: No such file or directory.\n")
+
+
+def test_a_plan_without_an_account_says_the_content(call, variables, monkeypatch):
+    """For a reviewer of a change: equal content is equal input, here and where it is baked."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+
+    code, said, _ = call("plan", "--offline", "--variables", variables)
+
+    assert (code, said.partition(":")[0]) == (0, content_of(REPOSITORY, variables))
 
 
 def test_a_change_of_variables_asks_for_another_image(call, ec2, variables, fake_packer):
@@ -129,7 +171,7 @@ def test_a_dry_run_changes_nothing(call, ec2, ssm, variables, manifest):
     assert "would write" in call("publish", "--variables", variables, "--manifest", manifest, "--dry-run")[1]
     assert ssm.describe_parameters()["Parameters"] == []
 
-    _build_others(call, variables, 2)
+    _add_newer(ec2, 2)
     assert "would remove" in call("prune", "--keep", "1", "--dry-run")[1]
     assert len(images(ec2)) == 3
 
@@ -140,7 +182,7 @@ def test_pruning_keeps_the_newest_and_the_published(call, ec2, variables, manife
     call("build", "--variables", variables)
     call("publish", "--variables", variables, "--manifest", manifest)
     (published,) = images(ec2)
-    _build_others(call, variables, 3)
+    _add_newer(ec2, 3)
     newest = images(ec2)[0]
 
     assert call("prune", "--keep", "1")[0] == 0
@@ -189,10 +231,9 @@ def _manifest() -> RuntimeManifest:
     )
 
 
-def _build_others(call, variables: Path, count: int) -> None:
+def _add_newer(ec2, count: int) -> None:
     for number in range(count):
-        variables.write_text(f'source_ami = "ami-000{number}"\n')
-        assert call("build", "--variables", variables)[0] == 0
+        register(ec2, content=f"newer-{number}", abi=str(RUNTIME_ABI))
 
 
 def _snapshots(ec2) -> set[str]:

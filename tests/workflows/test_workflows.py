@@ -4,11 +4,14 @@ import os
 import re
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from packer.packer_py_wrapper.content import inputs_of
 
 REPOSITORY = Path(__file__).parents[2]
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
@@ -30,7 +33,7 @@ def test_the_linter_finds_nothing():
 
 def test_actions_are_pinned_by_digest(workflow: dict[Any, Any]):
     """A tag may be moved to other code by whoever owns the action."""
-    used = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
+    used = [step["uses"] for step in _steps(workflow) if "uses" in step]
 
     assert used
     assert not [name for name in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", name)]
@@ -45,14 +48,53 @@ def test_rights_are_given_job_by_job(workflow: dict[Any, Any]):
 
 
 def test_every_line_of_their_scripts_is_bash(workflow: dict[Any, Any]):
+    assert workflow["defaults"]["run"]["shell"] == "bash"  # without it, a pipe hides what failed in it
+    for step in _steps(workflow):
+        subprocess.run(["bash", "-n"], input=step.get("run", ""), text=True, check=True, env=dict(os.environ))
+
+
+def test_nothing_runs_for_hours_by_mistake(workflow: dict[Any, Any]):
+    """GitHub's own limit is six; a bake's machine ends by itself after three."""
     for job in workflow["jobs"].values():
-        for step in job["steps"]:
-            subprocess.run(["bash", "-n"], input=step.get("run", ""), text=True, check=True, env=dict(os.environ))
+        assert "uses" in job or job["timeout-minutes"] <= 150
 
 
-def test_a_change_of_what_a_machine_image_is_made_of_asks_for_a_bake():
-    bake = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "bake.yml").read_text())
+def test_a_release_follows_the_tests_and_never_meets_another():
+    """A push that fails them must not reach jobs, and a rollback must not cross a release."""
+    jobs = _workflow("release")["jobs"]
 
-    # YAML 1.1 reads the word `on` as true.
-    assert set(bake[True]["push"]["paths"]) == {"models/models.lock.json", "packer/**"}
+    assert jobs["test"]["uses"].endswith("/.github/workflows/test.yml")
+    assert "workflow_call" in _workflow("test")[True]
+    assert jobs["release"]["needs"] == "test"
+    assert jobs["release"]["concurrency"] == jobs["rollback"]["concurrency"]
+    assert jobs["release"]["concurrency"]["cancel-in-progress"] is False
+    assert "needs" not in jobs["rollback"]  # it is wanted at once
+
+
+def test_what_is_released_stands_on_a_pinned_base():
+    scripts = [step["run"] for step in _workflow("release")["jobs"]["release"]["steps"] if "run" in step]
+
+    assert [script for script in scripts if "tools/images.py job --release " in script]
+
+
+@pytest.mark.parametrize("event", ["push", "pull_request"])
+def test_a_change_of_what_a_machine_image_is_made_of_asks_for_a_bake(event: str):
+    """Whatever changes the content: a change that triggers nothing would never reach a machine."""
+    bake = _workflow("bake")
+    patterns = bake[True][event]["paths"]
+
+    for path in inputs_of(REPOSITORY):
+        name = str(path.relative_to(REPOSITORY))
+        assert any(fnmatch(name, pattern.replace("/**", "/*")) for pattern in patterns), name
     assert bake["jobs"]["bake"]["environment"] == "machine-image"
+    assert bake["jobs"]["bake"]["needs"] == "plan"
+    assert "environment" not in bake["jobs"]["plan"]  # a reviewer reads it before
+
+
+def _workflow(name: str) -> dict[Any, Any]:
+    """YAML 1.1 reads the word `on` as true."""
+    return yaml.safe_load((REPOSITORY / ".github" / "workflows" / f"{name}.yml").read_text())
+
+
+def _steps(workflow: dict[Any, Any]) -> list[dict[str, Any]]:
+    return [step for job in workflow["jobs"].values() for step in job.get("steps", ())]
