@@ -112,7 +112,7 @@ def moto_account() -> Iterator[Account]:
             http.post("/moto-api/config", json=without_docker).raise_for_status()
         yield Account(endpoint=endpoint, environment=environment)
     finally:
-        server.terminate()
+        server.kill()  # it keeps nothing, and a busy one would take its time
         server.wait(10)
 
 

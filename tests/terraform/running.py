@@ -3,8 +3,9 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +19,35 @@ TERRAFORM = REPOSITORY / "terraform"
 def required(command: str) -> str:
     """The command's path; skips where it is not installed, and fails there in CI."""
     return shutil.which(command) or _cannot_go_on(f"{command} is not installed")
+
+
+def run_with_all_it_starts(
+    command: Sequence[str],
+    *,
+    seconds: float,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Raises subprocess.TimeoutExpired. Whatever ends the wait also ends what the command has started.
+
+    terraform's provider is a process of its own, which holds the pipes and outlives a terraform that is killed.
+    """
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=seconds)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
 def _cannot_go_on(reason: str) -> NoReturn:
@@ -91,14 +121,8 @@ class Configuration:
             flags.append("-input=false")
         environment = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
         environment |= {"CHECKPOINT_DISABLE": "1", "NO_PROXY": "127.0.0.1,localhost", **self.environment}
-        return subprocess.run(
-            [program, command, *flags, *rest],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
+        return run_with_all_it_starts(
+            [program, command, *flags, *rest], seconds=600, folder=self.folder, environment=environment
         )
 
 

@@ -1,14 +1,13 @@
 """checkov's advice: what is not followed is named here, with the reason, and whatever is new fails."""
 
 import json
-import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
-from tests.terraform.running import TERRAFORM, required, stage
+from tests.terraform.running import TERRAFORM, required, run_with_all_it_starts, stage
 
 # By check: the resources that it complains of, in any module, and why they are as they are.
 NOT_FOLLOWED: dict[str, tuple[set[str], str]] = {
@@ -54,7 +53,7 @@ def test_checkov_finds_nothing_but_what_is_justified(tmp_path):
     beside = Path(sys.prefix) / "checkov" / "bin" / "checkov"
     program = str(beside) if beside.exists() else required("checkov")
     command = [program, "--directory", str(stage(tmp_path)), "--framework", "terraform", "--skip-download"]
-    done = subprocess.run([*command, "--output", "json"], capture_output=True, text=True, check=False)
+    done = run_with_all_it_starts([*command, "--output", "json"], seconds=240)
     report = json.loads(done.stdout)
     assert report["summary"]["parsing_errors"] == 0
     assert report["summary"]["passed"] > 300
