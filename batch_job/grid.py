@@ -1,11 +1,12 @@
-"""From the raw maps of a YOLOv8 head to candidates: only places with a high score are decoded.
+"""From the raw maps of a YOLOv8 head to candidates: only places with a high score are decoded, and the branch of
+the head that tells where boxes end is computed only at resolutions that have such a place.
 
 The rules are those of `ultralytics.nn.modules.head.Detect`: a score is the sigmoid of its logit; each side's
 distance from the cell's centre, in cells, is the mean of a distribution over bins (Li et al. 2020, "Generalized
 Focal Loss").
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,9 @@ _SLACK = np.float32(1e-3)
 class Level:
     """What the head says at one resolution."""
 
-    sides: Floats  # (4 x bins, h, w): logits of the distances to the left, top, right and bottom
     classes: Floats  # (classes, h, w): logits
+    # Computes (4 x bins, h, w): logits of the distances to the left, top, right and bottom.
+    sides: Callable[[], Floats]
     stride: int  # pixels of the network's input per cell
 
 
@@ -47,8 +49,10 @@ def _candidates_of(level: Level, keep: Keep) -> Candidates:
     if keep.classes is not None:
         stay &= np.isin(class_id, keep.classes)
     cells = cells[stay]
-    bins = level.sides.shape[0] // 4
-    sides = _means(level.sides.reshape(4, bins, -1)[:, :, cells])
+    if not len(cells):
+        return Candidates(boxes=np.zeros((0, 4), np.float32), confidence=confidence[stay], class_id=class_id[stay])
+    sides = level.sides()
+    sides = _means(sides.reshape(4, len(sides) // 4, -1)[:, :, cells])
     centre = np.stack((cells % width, cells // width)).astype(np.float32) + np.float32(0.5)
     corners = np.concatenate((centre - sides[:2], centre + sides[2:])) * np.float32(level.stride)
     return Candidates(boxes=np.ascontiguousarray(corners.T), confidence=confidence[stay], class_id=class_id[stay])

@@ -7,6 +7,7 @@ Convolutional Neural Networks"), and on a CPU the multiplications are the time.
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import local
 
@@ -18,7 +19,7 @@ from batch_job.detector import Tag
 from batch_job.errors import ModelUntrusted
 from batch_job.grid import Level, candidates_on
 from batch_job.letterbox import Letterbox, Shape
-from batch_job.values import Image
+from batch_job.values import Floats, Image
 from batch_job.workers import computed_ahead, cores
 from contract.manifest import ModelEntry
 
@@ -48,7 +49,8 @@ class NcnnDetector:
         if self._net.load_param(os.fspath(entry)) or self._net.load_model(os.fspath(weights)):
             raise ModelUntrusted(f"{model.name} cannot be opened by ncnn")
         (self._input,) = self._net.input_names()
-        self._outputs = sorted(self._net.output_names())
+        outputs = sorted(self._net.output_names())
+        self._maps = list(zip(outputs[::2], outputs[1::2], strict=True))  # per level: sides, classes
         self._stride = model.stride
         self._image_size = image_size or max(model.input_size)
         self._own = local()  # each thread's own pools of memory
@@ -86,11 +88,16 @@ class NcnnDetector:
         extractor.set_workspace_allocator(workspace)
         pixels = ncnn.Mat.from_pixels(picture, ncnn.Mat.PixelType.PIXEL_BGR, width, height)
         extractor.input(self._input, pixels)
-        maps = [np.asarray(_checked(*extractor.extract(name))) for name in self._outputs]
-        return [
-            Level(sides=sides, classes=classes, stride=height // sides.shape[1])
-            for sides, classes in zip(maps[::2], maps[1::2], strict=True)
-        ]
+
+        def computed(name: str) -> Floats:
+            """With what it takes and is not there yet."""
+            return np.asarray(_checked(*extractor.extract(name)))
+
+        levels = []
+        for sides, classes in self._maps:
+            found = computed(classes)
+            levels.append(Level(classes=found, sides=partial(computed, sides), stride=height // found.shape[1]))
+        return levels
 
     def _allocators(self) -> tuple[ncnn.PoolAllocator, ncnn.PoolAllocator]:
         if not hasattr(self._own, "allocators"):
