@@ -50,6 +50,8 @@ def record(claimed: Claim, outcome: Outcome) -> None:
             "endpoint_id": delivery.endpoint_id,
             "attempt": claimed.attempt,
             "status": outcome.status,
+            "error": outcome.error,
+            "milliseconds": outcome.milliseconds,
             "state": delivery.state,
         },
     )

@@ -3,6 +3,7 @@
 What there is to tell it, too.
 """
 
+import asyncio
 import contextlib
 import ssl
 import threading
@@ -16,6 +17,7 @@ from django.utils import timezone
 from backend.videos.models import Analysis
 from backend.webhooks.delivering import Sender
 from backend.webhooks.models import Attempt, Delivery
+from backend.webhooks.sending import Outcome, send
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,10 @@ def deliver_once() -> int:
         while sender.step():
             pass
     return Attempt.objects.count() - before
+
+
+def sent(url: str, *, allow_loopback: bool = False, body: bytes = b"{}") -> Outcome:
+    return asyncio.run(send(url, headers={"X-Test": "1"}, body=body, allow_loopback=allow_loopback))
 
 
 def later() -> None:
