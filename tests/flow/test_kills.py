@@ -24,7 +24,7 @@ from local.batch.events import NoEvents
 from local.batch.server import BatchServer
 from local.batch.service import BatchService, ServiceSettings
 from local.batch.subprocess_runner import SubprocessRunner
-from tests.backend.making import job_event
+from tests.backend.making import FACTS, job_event
 from tests.backend.serving import Database, environment, process, serving, wait_until, worker
 from tests.fix_aws import Queue
 
@@ -138,7 +138,7 @@ def test_the_backend_promises_all_of_an_analysis_or_nothing(own_database: Databa
         " VALUES (%s, %s, 'a.mp4', 'video/mp4', 1, 'ready', %s) RETURNING 1",
         video,
         owner,
-        json.dumps({"duration_us": 1_000_000, "frames": 30, "width": 64, "height": 64, "codec": "h264"}),
+        json.dumps(FACTS),
     )
     own_database.fetch("UPDATE accounts_user SET plan = 'enterprise' WHERE id = %s RETURNING 1", owner)
     answered = 0
