@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from backend.accounts.models import User
 from backend.plans.credits import reserve
@@ -120,16 +120,22 @@ def _queued(
     ).to_json()
     if len(message.encode()) > MAX_BYTES:
         raise RequestInvalid({"options.classes": ["These are too many class names; leave them out to keep all."]})
-    with transaction.atomic():
-        if once is not None and (earlier := once.take(analysis)) is not analysis:
-            return RequestedAnalysis(analysis=earlier, replayed=True)
-        hold_account(owner)
-        require_free_place(owner)
-        reserve(owner, analysis.pk, price.credits)
-        analysis.save(force_insert=True)
-        AnalysisEvent.objects.create(analysis=analysis, status=AnalysisStatus.QUEUED.value, source="backend")
-        OutboxMessage.objects.create(analysis=analysis, body=message)
-        analysis.refresh_from_db()
+    try:
+        with transaction.atomic():
+            if once is not None and (earlier := once.take(analysis)) is not analysis:
+                return RequestedAnalysis(analysis=earlier, replayed=True)
+            hold_account(owner)
+            require_free_place(owner)
+            reserve(owner, analysis.pk, price.credits)
+            analysis.save(force_insert=True)
+            AnalysisEvent.objects.create(analysis=analysis, status=AnalysisStatus.QUEUED.value, source="backend")
+            OutboxMessage.objects.create(analysis=analysis, body=message)
+            analysis.refresh_from_db()
+    except IntegrityError:
+        # References are looked at with the commit: retention may have taken the video since it was read.
+        if not Video.objects.filter(pk=video.pk).exists():
+            raise VideoNotFound from None
+        raise
     logger.info("analysis queued", extra={"analysis_id": analysis.pk, "video_id": video.pk, "user_id": owner.pk})
     return RequestedAnalysis(analysis=analysis)
 
