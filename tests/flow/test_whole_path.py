@@ -51,6 +51,7 @@ STEPS = {
     "relay": World.relay,
     "deliver": World.deliver,
     "deliver twice": lambda world: world.deliver(twice=True),
+    "deliver in vain": lambda world: world.queues.give_up_one(),
     "tick": lambda world: world.machines.tick(world.dice.choice([0.1, 5.0, 40.0])),
     "work": lambda world: world.machines.work(),
     "consume": World.consume,
