@@ -39,6 +39,7 @@ def address_of(request: HttpRequest) -> str:
         address = ipaddress.ip_address(text)
     except ValueError:
         return "unknown"
+    address = getattr(address, "ipv4_mapped", None) or address  # as a socket for both has it
     return str(address) if address.version == 4 else str(ipaddress.ip_network(f"{address}/64", strict=False))
 
 

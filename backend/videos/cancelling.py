@@ -8,6 +8,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from backend.videos.errors import AnalysisOver
+from backend.videos.held import is_held
 from backend.videos.models import Analysis, AnalysisEvent, OutboxMessage, OwedCall
 from backend.videos.owed_calls import owe
 from contract.statuses import AnalysisStatus, may_become
@@ -16,7 +17,6 @@ logger = logging.getLogger(__name__)
 
 # A job holds the row while it stores its results, which of a long video takes longer than anybody waits.
 PATIENCE_MILLISECONDS = 2000
-_LOCK_NOT_AVAILABLE = "55P03"
 
 
 def cancel_analysis(*, analysis: Analysis) -> Analysis:
@@ -32,7 +32,7 @@ def cancel_analysis(*, analysis: Analysis) -> Analysis:
     try:
         return _cancel(analysis)
     except OperationalError as exc:
-        if getattr(exc.__cause__, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+        if not is_held(exc):
             raise
     owe(OwedCall.Kind.CANCEL_ANALYSIS, str(analysis.pk))
     analysis.refresh_from_db()

@@ -9,6 +9,7 @@ from django.db import connection
 from backend.gateways.incoming_queue import IncomingQueue, ReceivedMessage
 from backend.videos.dead_requests import bury_request
 from backend.videos.following import follow_job
+from backend.videos.held import is_held
 from backend.videos.job_events import JobEvent, JobEventInvalid
 from backend.videos.problems import DATABASE_AWAY
 from contract.notices import JobFound, NoticeInvalid, RequestRefused, notice_in
@@ -82,8 +83,11 @@ def apply_dead_request(message: ReceivedMessage) -> bool:
 def _applied(message: ReceivedMessage, apply: Apply) -> bool:
     try:
         return apply(message)
-    except DATABASE_AWAY:
-        raise  # the whole batch has to wait
+    except DATABASE_AWAY as exc:
+        if not is_held(exc):
+            raise  # the whole batch has to wait
+        logger.warning("message waits for its analysis", extra={"message_id": message.message_id})
+        return False
     except Exception:  # a fault that only this message meets must not hold up its neighbours
         logger.exception("message not applied", extra={"message_id": message.message_id})
         return False

@@ -20,16 +20,16 @@ def bury_request(*, message_id: str, body: str, fault: str = "") -> None:
     `fault` is why the Lambda refused it; a dead letter has none, since it was merely delivered too often.
 
     Only `queued` is closed: with any other status a job has taken the request after all, and its own events tell
-    how it ends.
+    how it ends. Nor does a request for a Spot machine count any more once On-Demand was asked for.
     """
-    named = analysis_id_in(body)
+    named, on_demand = _asked_for(body)
     failure = FAILURES[ErrorCode.SUBMISSION_FAILED]
     with transaction.atomic():
         analysis = Analysis.objects.filter(pk=named).first() if named else None
         DeadRequest.objects.get_or_create(
             message_id=message_id, defaults={"analysis": analysis, "body": body, "fault": fault}
         )
-        closed = Analysis.objects.filter(pk=named, status=AnalysisStatus.QUEUED.value).update(
+        closed = Analysis.objects.filter(pk=named, status=AnalysisStatus.QUEUED.value, on_demand=on_demand).update(
             status=AnalysisStatus.FAILED.value,
             error_code=ErrorCode.SUBMISSION_FAILED.value,
             error_message=failure.sentence,
@@ -54,10 +54,13 @@ def bury_request(*, message_id: str, body: str, fault: str = "") -> None:
     )
 
 
-def analysis_id_in(body: str) -> UUID | None:
-    """Also of a request that `AnalysisRequest` does not understand, which is one way to become a dead letter."""
+def _asked_for(body: str) -> tuple[UUID | None, bool]:
+    """Which analysis, and whether On-Demand.
+
+    Also of a request that `AnalysisRequest` does not understand, which is one way to become a dead letter.
+    """
     try:
         document = json.loads(body)
-        return UUID(document["analysis_id"])
+        return UUID(document["analysis_id"]), document.get("on_demand") is True
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
-        return None
+        return None, False

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 # By then an export that was being sent is finished, and a container that was just cancelled makes nothing more.
 REMOVED_AFTER = timedelta(minutes=10)
+# And what one made that could not be ended so soon: by then it has found its claim gone.
+SWEPT_AFTER = timedelta(days=1)
 FRAMES_AT_A_TIME = 2000  # so that no statement takes longer than a statement may
 
 
@@ -96,4 +98,5 @@ def remove_analysis(subject: str, *, bucket: MediaBucket) -> None:
     for stop in range(FRAMES_AT_A_TIME, (-1 if last is None else last) + FRAMES_AT_A_TIME + 1, FRAMES_AT_A_TIME):
         detections.filter(frame_index__lt=stop).delete()
     Analysis.objects.filter(pk=analysis_id).delete()
+    owe(OwedCall.Kind.REMOVE_OBJECT, analysis_prefix(analysis_id), after=SWEPT_AFTER)
     logger.info("analysis removed", extra={"analysis_id": analysis_id})

@@ -4,10 +4,22 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models.functions import Coalesce, Now
 
-from backend.videos.job_events import Close, Ignore, JobEvent, Known, Move, Record, Stop, failure_of, verdict
+from backend.videos.held import is_held
+from backend.videos.job_events import (
+    Blocked,
+    Close,
+    Ignore,
+    JobEvent,
+    Known,
+    Move,
+    Record,
+    Stop,
+    failure_of,
+    verdict,
+)
 from backend.videos.models import Analysis, AnalysisEvent, OutboxMessage, OwedCall
 from backend.videos.owed_calls import owe
 from contract.errors import FAILURES, ErrorCode
@@ -44,10 +56,22 @@ def follow_job(*, event: JobEvent) -> None:
                 _move(analysis, event)
             case Close(code=code):
                 _close(analysis, event, code)
+            case Blocked():
+                _write(analysis, event, {"batch_reason": event.reason, "updated_at": Now()}, {})
             case Record():
                 Analysis.objects.filter(pk=analysis.pk).update(**_batch_columns(analysis, event))
             case _:
                 _note(analysis, event)
+
+
+def follow_if_free(*, event: JobEvent) -> None:
+    """For those who look at many: one whose row is held for long, as by its job, has its turn another time."""
+    try:
+        follow_job(event=event)
+    except OperationalError as exc:
+        if not is_held(exc):
+            raise
+        logger.warning("analysis is held", extra=_identities(event))
 
 
 def _note(analysis: Analysis, event: JobEvent) -> None:
@@ -126,10 +150,12 @@ def _write(analysis: Analysis, event: JobEvent, changes: dict[str, Any], detail:
 
 
 def _batch_columns(analysis: Analysis, event: JobEvent) -> dict[str, Any]:
-    waited = (analysis.batch_job_id, analysis.batch_state) == (event.parent_id, "RUNNABLE")
+    # Of an array PENDING means that some of its jobs are RUNNABLE; the array itself never is.
+    waits = event.state in ("RUNNABLE", "PENDING")
+    waited = (analysis.batch_job_id, analysis.batch_state) == (event.parent_id, event.state)
     since = Coalesce("runnable_since", Now()) if waited else Now()
     return {
-        "runnable_since": since if event.state == "RUNNABLE" else None,
+        "runnable_since": since if waits else None,
         "batch_job_id": event.parent_id,
         "batch_state": event.state,
         "batch_reason": event.reason,

@@ -46,8 +46,8 @@ class JobEvent:
 
     @property
     def parent_id(self) -> str:
-        """Of the array that the job belongs to, or its own id. AWS Batch names children `parent:index`."""
-        return self.job_id.partition(":")[0]
+        """Of the array that the job belongs to, or its own id."""
+        return _array_of(self.job_id)
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -137,6 +137,11 @@ class Note:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Blocked:
+    """A job of an array cannot be placed. AWS Batch says why of that job alone, never of the array."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Close:
     """The job is over and nobody else will finish the analysis."""
 
@@ -145,7 +150,7 @@ class Close:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stop:
-    """The job is on its way or at work for an analysis that was cancelled, or that is another job's now."""
+    """The job is on its way or at work for an analysis that is over, or that is another job's now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,8 +163,10 @@ class Record:
     """The job has ended after its analysis: what Batch says of it is kept, and nothing else changes."""
 
 
-def verdict(event: JobEvent, known: Known) -> Ignore | Note | Move | Close | Stop | Record:
-    if known.status == AnalysisStatus.CANCELLED and event.state not in _ENDED:
+def verdict(event: JobEvent, known: Known) -> Ignore | Note | Blocked | Move | Close | Stop | Record:
+    # The job that has succeeded is about to end by itself. Any other would start a machine to find nothing to do.
+    done = known.status == AnalysisStatus.SUCCEEDED and event.parent_id == _array_of(known.claim_job_id or "")
+    if known.status in TERMINAL and event.state not in _ENDED and not done:
         return Stop()
     if known.status in TERMINAL:
         ended = event.state in _ENDED and event.job_id == known.batch_job_id != ""
@@ -176,8 +183,11 @@ def verdict(event: JobEvent, known: Known) -> Ignore | Note | Move | Close | Sto
         # the claim alone, the others do not count.
         if event.state == "FAILED" and followed in (event.job_id, event.parent_id):
             return _end_of(event)
+        of_ours = event.state == "RUNNABLE" and known.batch_state == "PENDING" and event.parent_id == followed
+        if of_ours and event.reason not in ("", known.batch_reason):
+            return Blocked()
         return Ignore(why="one of an array")
-    if event.job_id != followed.partition(":")[0]:
+    if event.job_id != _array_of(followed):
         return Ignore(why="another job is followed")
     if event.state in _ENDED:
         return _end_of(event)
@@ -187,6 +197,11 @@ def verdict(event: JobEvent, known: Known) -> Ignore | Note | Move | Close | Sto
     if event.job_id == known.batch_job_id and event.rank <= rank and not says_why:
         return Ignore(why="late or repeated")
     return Note()
+
+
+def _array_of(job_id: str) -> str:
+    """AWS Batch names the jobs of an array `parent:index`."""
+    return job_id.partition(":")[0]
 
 
 def _end_of(event: JobEvent) -> Move | Close:

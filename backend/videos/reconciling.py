@@ -10,7 +10,7 @@ from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.db.models.functions import Now
 
 from backend.gateways.batch_jobs import BATCH
-from backend.videos.following import follow_job
+from backend.videos.following import follow_if_free
 from backend.videos.job_events import JobEvent, JobEventInvalid
 from backend.videos.models import Analysis
 from contract.statuses import AnalysisStatus
@@ -48,7 +48,7 @@ def reconcile_once(jobs: Jobs) -> int:
                 logger.warning("batch does not know a job", extra=known)
                 event = _of_an_unknown_job(analysis_id, job_id, on_demand) if forgotten else None
             if event is not None:
-                follow_job(event=event)
+                follow_if_free(event=event)
     return len(quiet)
 
 

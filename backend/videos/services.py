@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from backend.accounts.models import User
-from backend.config.prepared import Prepared
+from backend.config.prepared import Prepared, run_prepared
 from backend.plans.credits import reserve
 from backend.plans.limits import hold_account, require_free_place
 from backend.plans.quotes import Asked, Quote
@@ -35,6 +35,9 @@ from contract.statuses import AnalysisStatus
 logger = logging.getLogger(__name__)
 
 _VIDEO = Prepared(lambda owner, video_id: Video.objects.owned_by(owner).filter(pk=video_id), -1, uuid.UUID(int=1))
+_HOLD_VIDEO = f"""
+    SELECT id FROM "{Video._meta.db_table}" WHERE id = %s AND deleted_at IS NULL FOR NO KEY UPDATE
+"""
 RETRYABLE = frozenset({AnalysisStatus.FAILED, AnalysisStatus.CANCELLED})
 
 
@@ -144,8 +147,8 @@ def _video(owner: User, video_id: uuid.UUID) -> Video:
 
 
 def _require_still_there(video: Video) -> None:
-    """Nobody deletes it until the transaction ends. Raises VideoNotFound."""
-    if not Video.objects.select_for_update(no_key=True).filter(pk=video.pk, deleted_at=None).exists():
+    """Neither its owner nor retention deletes it until the transaction ends. Raises VideoNotFound."""
+    if run_prepared(_HOLD_VIDEO, [video.pk]) is None:
         raise VideoNotFound
 
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Protocol
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from backend.gateways.batch_jobs import BATCH
-from backend.videos.following import follow_job
+from backend.videos.following import follow_if_free, follow_job
+from backend.videos.held import is_held
 from backend.videos.job_events import JobEvent, JobEventInvalid
 from backend.videos.models import Analysis, OwedCall
 from backend.videos.owed_calls import owe
@@ -25,8 +26,6 @@ BLOCKED_ON_DEMAND = timedelta(minutes=60)
 IN_LINE = timedelta(hours=4)  # others go first, until then
 
 _BLOCKED = Q(batch_reason__startswith="CAPACITY") | Q(batch_reason__startswith="MISCONFIGURATION")
-# The parent of an array is PENDING while its jobs are RUNNABLE, and also while they are at work.
-_WAITING = Q(batch_state="RUNNABLE") | Q(batch_state="PENDING", status=AnalysisStatus.SUBMITTED.value)
 
 
 class Jobs(Protocol):
@@ -39,31 +38,53 @@ def hurry_once(jobs: Jobs) -> int:
     AWS Batch is asked first: an event that the job has started may have been lost. Raises BatchUnavailable and
     Django's database errors.
     """
-    job_ids = list(_overdue().values_list("batch_job_id", flat=True)[:BATCH])
-    for described in jobs.describe(job_ids) if job_ids else ():
-        try:
-            event = JobEvent.from_detail(described)
-        except JobEventInvalid:
-            logger.exception("described job not readable")
-            continue
-        if event is None:
-            continue
-        if event.state not in ("PENDING", "RUNNABLE"):
-            follow_job(event=event)
-        else:
-            _end(event)
+    job_ids = list(_overdue().values_list("batch_job_id", flat=True))
+    for start in range(0, len(job_ids), BATCH):
+        for described in jobs.describe(job_ids[start : start + BATCH]):
+            _decide(described)
     return len(job_ids)
 
 
 def _overdue() -> QuerySet[Analysis]:
-    blocked = Q(on_demand=False, runnable_since__lt=Now() - BLOCKED_ON_SPOT) | Q(
-        on_demand=True, runnable_since__lt=Now() - BLOCKED_ON_DEMAND
+    blocked = (Q(on_demand=False) & _waits_for(BLOCKED_ON_SPOT)) | (
+        Q(on_demand=True) & _waits_for(BLOCKED_ON_DEMAND)
     )
     return Analysis.objects.filter(
-        _WAITING,
-        (_BLOCKED & blocked) | Q(runnable_since__lt=Now() - IN_LINE),
+        (_BLOCKED & blocked) | _waits_for(IN_LINE),
         status__in=[AnalysisStatus.SUBMITTED.value, AnalysisStatus.RUNNING.value],
     ).order_by("runnable_since")
+
+
+def _waits_for(time: timedelta) -> Q:
+    """An array is PENDING while some of its jobs are RUNNABLE; those at work write with every chunk."""
+    quiet = Q(batch_state="RUNNABLE") | Q(batch_state="PENDING", updated_at__lt=Now() - time)
+    return quiet & Q(runnable_since__lt=Now() - time)
+
+
+def _decide(described: Mapping[str, Any]) -> None:
+    try:
+        event = JobEvent.from_detail(described)
+    except JobEventInvalid:
+        logger.exception("described job not readable")
+        return
+    if event is None:
+        return
+    if not _is_waiting(event, described):
+        follow_if_free(event=event)
+        return
+    try:
+        _end(event)
+    except OperationalError as exc:
+        if not is_held(exc):
+            raise  # and if it is, its job has started meanwhile
+
+
+def _is_waiting(event: JobEvent, described: Mapping[str, Any]) -> bool:
+    """An array waits when some of its jobs do and none is at work; one that draws a video writes nothing."""
+    if event.state != "PENDING":
+        return event.state == "RUNNABLE"
+    jobs = (described.get("arrayProperties") or {}).get("statusSummary") or {}
+    return bool(jobs.get("RUNNABLE")) and not (jobs.get("STARTING") or jobs.get("RUNNING"))
 
 
 def _end(event: JobEvent) -> None:

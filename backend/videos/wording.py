@@ -50,7 +50,7 @@ def waiting_reason(analysis: Analysis) -> str | None:
     if analysis.status != AnalysisStatus.SUBMITTED:
         return None
     match analysis.batch_state:
-        case "RUNNABLE":
+        case "RUNNABLE" | "PENDING":  # the second is an array's
             blocked = (text for start, text in _BLOCKED.items() if analysis.batch_reason.startswith(start))
             return next(
                 blocked, "Waiting for a machine to try again." if retried else "Waiting for a free machine."

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.videos.job_events import Close, Ignore, JobEvent, Known, Move, Note, verdict
+from backend.videos.job_events import Blocked, Close, Ignore, JobEvent, Known, Move, Note, verdict
 from contract.errors import ErrorCode
 from contract.exit_codes import EXIT_KILLED
 from contract.statuses import AnalysisStatus
@@ -11,8 +11,14 @@ from tests.backend.test_job_events import ANALYSIS
 
 
 def told(
-    job_id: str, state: str, *, claim: str | None = "array", **fields: object
-) -> Ignore | Note | Move | Close:
+    job_id: str,
+    state: str,
+    *,
+    claim: str | None = "array",
+    batch_state: str = "SUBMITTED",
+    reason: str = "",
+    **fields: object,
+) -> object:
     event = JobEvent.from_json(job_event(ANALYSIS, state, job_id=job_id, **fields))
     assert event is not None
     known = Known(
@@ -20,8 +26,8 @@ def told(
         on_demand=False,
         claim_job_id=claim,
         batch_job_id="array",
-        batch_state="SUBMITTED",
-        batch_reason="",
+        batch_state=batch_state,
+        batch_reason=reason,
         batch_attempts=0,
     )
     return verdict(event, known)
@@ -58,3 +64,13 @@ def test_once_a_child_works_alone_only_its_failure_counts():
 def test_children_of_another_array_are_not_followed():
     assert isinstance(told("other:3", "FAILED"), Ignore)
     assert isinstance(told("other", "FAILED"), Ignore)
+
+
+def test_why_a_child_cannot_be_placed_is_why_the_array_waits():
+    """AWS Batch finds out at the head of a queue, where children stand and never their parent."""
+    blocked = {"status_reason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY", "batch_state": "PENDING"}
+    assert told("array:0", "RUNNABLE", claim=None, **blocked) == Blocked()
+    assert told("array:0", "RUNNABLE", claim="array", **blocked) == Blocked()
+    assert isinstance(told("array:0", "RUNNABLE", claim=None, reason=blocked["status_reason"], **blocked), Ignore)
+    assert isinstance(told("other:0", "RUNNABLE", claim=None, **blocked), Ignore)
+    assert isinstance(told("array:0", "RUNNABLE", claim="array:3", **blocked), Ignore)

@@ -1,10 +1,16 @@
 """Job events out of a real queue into a real database: repeated, late, reordered, malformed."""
 
+import json
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.db.models.functions import Now
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +21,7 @@ from backend.videos.consuming import apply_job_event, consume_once
 from backend.videos.following import follow_job
 from backend.videos.job_events import JobEvent
 from backend.videos.models import Analysis
+from backend.videos.reconciling import QUIET_AFTER, reconcile_once
 from contract.errors import FAILURES, ErrorCode
 from contract.statuses import AnalysisStatus
 from tests.backend.making import attempt, job_event, make_analysis
@@ -259,3 +266,51 @@ def test_a_job_that_finishes_its_work_is_never_overruled(
     terminal = next((i for i, status in enumerate(allowed) if status in ("succeeded", "failed")), None)
     assert terminal is not None
     assert len(set(allowed[terminal:])) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.integration
+def test_an_analysis_whose_row_is_held_keeps_only_its_own_events_waiting(owner: User, job_events_queue: Queue):
+    """A job holds it while it stores the results of a long video. Its neighbours would else be tried with it until
+    they are dead letters, and AWS Batch would have to be asked about all of them.
+    """
+    held, free = make_analysis(owner, status="running"), make_analysis(owner)
+    job_events_queue.send(
+        job_event(held.pk, "RUNNING"), job_event(free.pk, "RUNNABLE"), job_event(free.pk, "STARTING")
+    )
+    with another_holds(held):
+        assert consume_batch(job_events_queue) == 3
+    free.refresh_from_db()
+    assert (free.status, free.batch_state) == ("submitted", "STARTING")
+    assert job_events_queue.counts() == (0, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.integration
+def test_an_analysis_whose_row_is_held_is_passed_over_by_who_asks_batch(owner: User):
+    """And has its turn another time: those behind it have lost their events and wait for nothing else."""
+    held, lost = (
+        make_analysis(owner, status="running", claim_job_id=job_id, claim_attempt=1, batch_job_id=job_id)
+        for job_id in ("job-1", "job-2")
+    )
+    Analysis.objects.update(updated_at=Now() - QUIET_AFTER * 2)
+    Analysis.objects.filter(pk=held.pk).update(updated_at=Now() - QUIET_AFTER * 3)  # comes first
+    details = [
+        json.loads(job_event(analysis.pk, "FAILED", job_id=analysis.batch_job_id))["detail"]
+        for analysis in (held, lost)
+    ]
+    with another_holds(held):
+        assert reconcile_once(SimpleNamespace(describe=lambda job_ids: details)) == 2
+    assert set(Analysis.objects.values_list("pk", "status")) == {(held.pk, "running"), (lost.pk, "failed")}
+
+
+@contextmanager
+def another_holds(analysis: Analysis) -> Iterator[None]:
+    """As a job does, from a connection of its own; and this one waits less long than the worker's would."""
+    parts = connection.settings_dict
+    url = f"postgresql://{parts['USER']}@{parts['HOST']}:{parts['PORT']}/{parts['NAME']}"
+    with connection.cursor() as cursor, psycopg.connect(url) as job:
+        cursor.execute("SET lock_timeout = 100")
+        job.execute("SELECT FROM videos_analysis WHERE id = %s FOR NO KEY UPDATE", [analysis.pk])
+        yield
+        cursor.execute("RESET lock_timeout")

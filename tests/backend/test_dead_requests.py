@@ -154,3 +154,15 @@ def test_message_stays_in_the_queue_until_it_is_stored(
     assert consume_once(dead_queue(requests_queue), apply_dead_request) == 1
     analysis.refresh_from_db()
     assert analysis.status == "failed"
+
+
+def test_a_request_for_spot_counts_no_more_once_on_demand_was_asked_for(owner: User):
+    """It may have been delivered too often although its job was made, and lie with the dead letters for days."""
+    analysis = make_analysis(owner, on_demand=True)
+    bury_request(message_id="m-1", body=request_for(analysis))
+    analysis.refresh_from_db()
+    assert (analysis.status, DeadRequest.objects.get().analysis) == ("queued", analysis)
+    last = AnalysisRequest(analysis_id=analysis.pk, video_key="v", model="shapes", on_demand=True)
+    bury_request(message_id="m-2", body=last.to_json())
+    analysis.refresh_from_db()
+    assert (analysis.status, analysis.error_code) == ("failed", "submission_failed")

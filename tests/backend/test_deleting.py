@@ -1,6 +1,7 @@
 """What an owner deletes is gone: at once for everybody who looks, soon after from the disks."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from backend.accounts.models import User
 from backend.gateways.errors import StorageUnavailable
 from backend.gateways.s3 import MediaBucket
 from backend.videos import deleting
-from backend.videos.deleting import REMOVED_AFTER, remove_analysis
+from backend.videos.deleting import REMOVED_AFTER, delete_analysis, remove_analysis
 from backend.videos.models import (
     Analysis,
     AnalysisEvent,
@@ -132,6 +133,21 @@ def test_more_objects_than_one_call_deletes(owner: User, media: str, s3_client: 
     for number in range(1003):
         s3_client.put_object(Bucket=media, Key=f"{analysis_prefix(analysis.pk)}{number}", Body=b"")
     remove_analysis(str(analysis.pk), bucket=MediaBucket(media))
+    assert keys_in(s3_client, media) == []
+
+
+def test_what_a_container_made_after_the_removal_goes_as_well(owner: User, media: str, s3_client: Any):
+    """One that could not be ended draws its video, and learns only then that nobody wants it."""
+    analysis = make_analysis(owner, status="cancelled")
+    delete_analysis(analysis=analysis)
+    bucket = MediaBucket(media)
+    calls = {"remove_analysis": partial(remove_analysis, bucket=bucket), "remove_object": bucket.delete_under}
+    OwedCall.objects.update(not_before=Now())
+    assert settle_once(calls) == 1
+    put_objects(s3_client, media, analysis)
+    assert settle_once(calls) == 0  # not at once
+    OwedCall.objects.filter(done_at=None).update(not_before=Now())
+    assert settle_once(calls) == 1
     assert keys_in(s3_client, media) == []
 
 

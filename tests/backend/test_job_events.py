@@ -234,6 +234,18 @@ RUNNING = {"status": AnalysisStatus.RUNNING, "claim_job_id": "job-1", "batch_job
         ),
         pytest.param({"status": AnalysisStatus.CANCELLED}, event("RUNNING"), Stop, id="cancelled meanwhile"),
         pytest.param({"status": AnalysisStatus.CANCELLED}, event("SUCCEEDED"), Ignore, id="cancelled and over"),
+        pytest.param(
+            {"status": AnalysisStatus.FAILED}, event("RUNNABLE"), Stop, id="given up, and its job comes late"
+        ),
+        pytest.param(
+            {**RUNNING, "status": AnalysisStatus.SUCCEEDED}, event("RUNNING"), Ignore, id="done, about to end"
+        ),
+        pytest.param(
+            {**RUNNING, "status": AnalysisStatus.SUCCEEDED, "claim_job_id": "job-2"},
+            event("RUNNABLE"),
+            Stop,
+            id="done by another job",
+        ),
     ],
 )
 def test_verdict(columns: Any, said: JobEvent, expected: Any):

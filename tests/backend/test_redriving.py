@@ -1,13 +1,16 @@
 """What was refused can be asked for again, once and by an operator."""
 
+import threading
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from backend.accounts.models import User
 from backend.videos.dead_requests import bury_request
 from backend.videos.models import Analysis, DeadRequest
+from backend.videos.services import retry_analysis
 from contract.messages import AnalysisRequest
 from tests.backend.making import make_analysis
 
@@ -59,3 +62,44 @@ def test_what_no_analysis_failed_of_is_said_and_left(owner: User):
     out, err = redrive("--all")
     assert (out, len(err)) == (["0 redriven"], 2)
     assert Analysis.objects.count() == 1
+
+
+def test_several_messages_of_one_analysis_are_one_request(owner: User):
+    """SQS delivers twice and the worker sends again, so that two may end as dead letters; one is charged for."""
+    failed = refused(owner, "m-1")
+    bury_request(message_id="m-2", body=DeadRequest.objects.get().body)
+    assert redrive("--all")[0][-1] == "1 redriven"
+    bury_request(message_id="m-3", body=DeadRequest.objects.first().body)  # type: ignore[union-attr]
+    assert redrive("m-3")[0] == ["0 redriven"]
+    assert failed.retries.count() == 1
+    assert not DeadRequest.objects.filter(message_id__in=["m-1", "m-2"], redriven_at=None).exists()
+
+
+def test_what_its_owner_has_tried_again_is_not_asked_for_once_more(owner: User):
+    failed = refused(owner, "m-1")
+    failed.refresh_from_db()
+    retry_analysis(owner=owner, analysis=failed)
+    assert redrive("--all")[0] == ["0 redriven"]
+    assert failed.retries.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.integration
+def test_two_operators_with_two_messages_of_one_analysis_ask_once(owner: User):
+    failed = refused(owner, "m-1")
+    bury_request(message_id="m-2", body=DeadRequest.objects.get().body)
+    together = threading.Barrier(2)
+
+    def operator(message_id: str) -> None:
+        try:
+            together.wait(10)
+            redrive(message_id)
+        finally:
+            connection.close()
+
+    operators = [threading.Thread(target=operator, args=[f"m-{number}"]) for number in (1, 2)]
+    for thread in operators:
+        thread.start()
+    for thread in operators:
+        thread.join()
+    assert failed.retries.count() == 1

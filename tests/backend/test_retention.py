@@ -1,13 +1,16 @@
 """Nothing is kept longer than the settings say, and nothing that is still needed goes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from backend.accounts.models import User
-from backend.videos import retention
+from backend.videos import retention, services
 from backend.videos.models import Analysis, IdempotencyKey, OutboxMessage, OwedCall, Video
 from backend.videos.retention import forget_once
 from tests.backend.making import make_analysis, make_video
@@ -90,3 +93,24 @@ def test_without_settings_only_helpers_go(owner: User, settings: Any):
     Video.objects.update(created_at=ago(DAYS * 100))
     forget_once()
     assert Analysis.objects.filter(deleted_at=None).count() == Video.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.integration
+def test_a_video_that_goes_while_it_is_asked_about_is_not_found(
+    api: APIClient, owner: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """Retention cannot see an analysis that is not committed yet; and it is no fault of the server."""
+    settings.KEEP_VIDEOS_DAYS = 1
+    video = make_video(owner)
+    Video.objects.update(created_at=timezone.now() - timedelta(days=2))
+    reserve = services.reserve
+
+    def overtaken(*args: Any) -> None:
+        with ThreadPoolExecutor(1) as worker:
+            worker.submit(lambda: (retention.forget_once(), connection.close())).result()
+        reserve(*args)
+
+    monkeypatch.setattr(services, "reserve", overtaken)
+    answer = api.post("/api/analyses", {"video": str(video.pk)}, format="json")
+    assert (answer.status_code, Video.objects.exists(), Analysis.objects.exists()) == (404, False, False)

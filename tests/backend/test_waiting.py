@@ -10,12 +10,13 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from backend.accounts.models import User
+from backend.gateways.batch_jobs import BATCH
 from backend.videos.following import follow_job
 from backend.videos.job_events import JobEvent
 from backend.videos.models import Analysis, OutboxMessage, OwedCall
 from backend.videos.waiting import BLOCKED_ON_DEMAND, BLOCKED_ON_SPOT, IN_LINE, hurry_once
 from contract.messages import AnalysisRequest
-from tests.backend.making import job_event, make_analysis
+from tests.backend.making import job_event, make_analysis, make_video
 
 pytestmark = pytest.mark.django_db
 
@@ -26,13 +27,17 @@ MINUTE = timedelta(minutes=1)
 class Batch:
     """Knows one state of every job it is asked about."""
 
-    def __init__(self, state: str) -> None:
+    def __init__(self, state: str, **children: int) -> None:
+        """`children`: of an array, how many of its jobs are in which state."""
         self.state = state
+        self.children = children
 
     def describe(self, job_ids: Sequence[str]) -> list[Mapping[str, Any]]:
+        assert len(job_ids) <= BATCH
         jobs = Analysis.objects.filter(batch_job_id__in=job_ids)
         return [
             json.loads(job_event(job.pk, self.state, job_id=job.batch_job_id, on_demand=job.on_demand))["detail"]
+            | ({"arrayProperties": {"statusSummary": self.children}} if self.children else {})
             for job in jobs
         ]
 
@@ -85,10 +90,60 @@ def test_nothing_is_taken_from_a_job_that_has_started_meanwhile(owner: User):
     assert not OwedCall.objects.exists()
 
 
-def test_an_array_at_work_waits_for_nothing(owner: User):
-    """AWS Batch leaves its parent PENDING until the last job has ended."""
-    columns = {"status": "running", "batch_state": "PENDING", "claim_job_id": "job-1", "claim_attempt": 0}
-    assert hurried(waiting_for(owner, IN_LINE + MINUTE, **columns)).status == "running"
+ARRAY = {"status": "running", "batch_state": "PENDING", "claim_job_id": "job-1", "claim_attempt": 0}
+
+
+@pytest.mark.parametrize(
+    "children", [{"RUNNING": 1, "RUNNABLE": 7}, {"STARTING": 1, "RUNNABLE": 1}, {"SUCCEEDED": 2}]
+)
+def test_an_array_at_work_waits_for_nothing(owner: User, children: dict[str, int]):
+    """AWS Batch leaves its parent PENDING until the last job has ended; one that draws a video writes nothing."""
+    analysis = waiting_for(owner, IN_LINE + MINUTE, **ARRAY)
+    Analysis.objects.update(updated_at=timezone.now() - IN_LINE - MINUTE)
+    hurry_once(Batch("PENDING", **children))
+    analysis.refresh_from_db()
+    assert analysis.status == "running"
+
+
+def test_an_array_of_which_no_job_gets_a_machine_waits_like_a_single_job(owner: User):
+    """From the first event on; also when some of its jobs have been at work before."""
+    waits, worked, at_work = (make_analysis(owner, status="running" if n else "queued") for n in range(3))
+    for number, analysis in enumerate((waits, worked, at_work)):
+        request = AnalysisRequest(analysis_id=analysis.pk, video_key="v", model="shapes")
+        OutboxMessage.objects.create(analysis=analysis, body=request.to_json(), sent_at=Now())
+        event = JobEvent.from_json(job_event(analysis.pk, "PENDING", job_id=f"job-{number}"))
+        assert event is not None
+        follow_job(event=event)
+    long_ago = timezone.now() - IN_LINE - MINUTE
+    Analysis.objects.exclude(runnable_since=None).update(runnable_since=long_ago, updated_at=long_ago)
+    Analysis.objects.filter(pk=at_work.pk).update(updated_at=Now())  # with a chunk
+    assert hurry_once(Batch("PENDING", RUNNABLE=2, SUCCEEDED=1)) == 2
+    moved = Analysis.objects.filter(status="queued", on_demand=True)
+    assert set(moved) == {waits, worked}
+
+
+def test_an_array_that_cannot_be_placed_says_why_and_is_not_kept_waiting_for_hours(owner: User, api: Any):
+    analysis = make_analysis(owner)
+    for job_id, state, reason in (("job-1", "PENDING", None), ("job-1:0", "RUNNABLE", NO_CAPACITY)):
+        event = JobEvent.from_json(job_event(analysis.pk, state, job_id=job_id, status_reason=reason))
+        assert event is not None
+        follow_job(event=event)
+    analysis.refresh_from_db()
+    assert (analysis.status, analysis.batch_job_id, analysis.batch_state) == ("submitted", "job-1", "PENDING")
+    said = api.get(f"/api/analyses/{analysis.pk}").json()["waiting_reason"]
+    assert said.startswith("All machines of the right kind are taken")
+    long_ago = timezone.now() - BLOCKED_ON_SPOT - MINUTE
+    Analysis.objects.update(runnable_since=long_ago, updated_at=long_ago)
+    assert hurry_once(Batch("PENDING", RUNNABLE=3)) == 1
+
+
+def test_more_jobs_wait_than_one_call_describes(owner: User):
+    """Those that AWS Batch does not know would else stand before all others, for ever."""
+    video = make_video(owner)
+    for number in range(BATCH + 1):
+        waiting_for(owner, IN_LINE + MINUTE, batch_job_id=f"job-{number}", video=video)
+    assert hurry_once(Batch("RUNNABLE")) == BATCH + 1
+    assert set(Analysis.objects.values_list("status", flat=True)) == {"queued"}
 
 
 def test_the_time_counts_from_when_the_job_became_runnable(owner: User):

@@ -1,383 +1,284 @@
 """The whole path in one process, with the product's own code at every stop.
 
 Backend services, outbox relay, consumers, reconciler and owed calls work on a real PostgreSQL; the Lambda's
-submitter and the scheduler of the Batch stand-in are called as they are; containers claim and finish with the SQL
-of the job. Only SQS is a list, whose messages come late, in any order and more than once, and time is a number.
+submitter and the scheduler of the Batch stand-in are called as they are; containers claim, store and finish with
+the SQL of the job. SQS is three lists (sqs.py), time is a number (machines.py), S3 is a set of keys.
 """
 
 import contextlib
-import json
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any
 from uuid import UUID, uuid4
 
+from django.db.models.functions import Now
+
 from backend.accounts.models import User
-from backend.gateways.errors import QueueUnavailable
+from backend.gateways.errors import QueueUnavailable, StorageUnavailable
 from backend.gateways.incoming_queue import ReceivedMessage
-from backend.plans.models import LedgerEntry
-from backend.videos.cancelling import cancel_analysis
+from backend.plans.errors import CreditsInsufficient, TooManyAnalyses
+from backend.videos.cancelling import cancel_analysis, cancel_owed
 from backend.videos.consuming import apply_dead_request, apply_job_event
-from backend.videos.errors import AnalysisOver
-from backend.videos.models import Analysis, OwedCall
+from backend.videos.deleting import delete_analysis, remove_analysis
+from backend.videos.errors import AnalysisNotOver, AnalysisNotRetryable, AnalysisOver, RequestRefused
+from backend.videos.models import Analysis, DeadRequest, OutboxMessage, OwedCall
 from backend.videos.owed_calls import settle_once
 from backend.videos.reconciling import reconcile_once
+from backend.videos.redriving import NothingToRedrive, redrive
 from backend.videos.relay import relay_once
-from backend.videos.resending import resend_once
-from backend.videos.services import request_analysis
-from batch_job.claim import Claim, Token
+from backend.videos.resending import CLOSED_AFTER, resend_once
+from backend.videos.services import request_analysis, retry_analysis
+from backend.videos.waiting import hurry_once
+from backend.webhooks.models import Endpoint, EventType
+from backend.webhooks.services import create_webhook
 from batch_job.database import Database
-from batch_job.errors import AnalysisError, ClaimLost, OutOfMemory
-from batch_job.store import Store
-from contract.exit_codes import EXIT_DONE, EXIT_GIVE_UP, EXIT_KILLED, EXIT_TRY_AGAIN
-from contract.jobs import REQUEST_VARIABLE, is_last_attempt
+from contract.errors import ErrorCode
 from contract.messages import AnalysisRequest
-from contract.results import DecodeReport, Summary
-from contract.statuses import Stage
+from contract.plans import Plan
+from contract.statuses import TERMINAL
 from lambda_sqs_to_batch.breaker import CircuitBreaker
-from lambda_sqs_to_batch.errors import SubmissionPostponed
 from lambda_sqs_to_batch.logs import EventLog
 from lambda_sqs_to_batch.settings import Settings
 from lambda_sqs_to_batch.submitting import Submitter
 from local import aws
-from local.batch.documents import job_detail
-from local.batch.effects import Launch, SendKill, SendStop
-from local.batch.events import event_of
-from local.batch.jobs import Job
-from local.batch.registry import Registry
-from local.batch.scheduler import Scheduler
-from tests.backend.making import DECODE_REPORT, make_video
+from tests.backend.making import FACTS, make_video
+from tests.flow.machines import MACHINES, ON_DEMAND, SPOT, Machines
+from tests.flow.sqs import Message, Queues
 
-MAX_RECEIVES = 5
-MACHINES = 3  # of Spot, and as many On-Demand
-REPORT = DecodeReport(**{**DECODE_REPORT, "skipped": ()})
-SUMMARY = Summary(frames=0, detections=0, tracks=0, per_class={}, thumbnails=())
-_ACCOUNT = aws.Account(
-    requests_queue_url="", dead_requests_queue_url="", job_events_queue_url="", database_secret_arn="arn:aws:x"
-)
-
-
-@dataclass(slots=True)
-class Message:
-    body: str
-    id: str = field(default_factory=lambda: str(uuid4()))
-    receives: int = 0
-
-
-@dataclass(slots=True)
-class Container:
-    """One attempt of a job, between two of its steps."""
-
-    job: Job
-    claim: Claim
-    store: Store
-    steps: int = 0
-    told_to_stop: bool = False
+LONG = {**FACTS, "duration_us": 3_000_000_000, "frames": 90_000}  # an array of three jobs
+OVER = [status.value for status in TERMINAL]
+REFUSED = (TooManyAnalyses, CreditsInsufficient, AnalysisNotRetryable, AnalysisNotOver, AnalysisOver)
+TURNS = 600  # more than any world has needed to come to rest
 
 
 class World:
     def __init__(self, database: Database, dice: random.Random) -> None:
+        clear()
         self.dice = dice
-        self.database = database
-        self.owner = User.objects.create(username=uuid4().hex, plan=dice.choice(["enterprise", "pro"]))
-        self.video = make_video(self.owner)
-        self.now = 1_000_000.0
-        self.requests: list[Message] = []
-        self.dead: list[Message] = []
-        self.events: list[Message] = []
-        self.delivered = 0  # messages and events, each time one is handed over
-        self.sqs_away = self.batch_away = False
-        self.lost_answers = 0  # of SubmitJob: the job is made, and the Lambda hears nothing
-        self.finished: list[UUID] = []
-        registry = Registry()
-        session: Any = SimpleNamespace(client=lambda *_, **__: _BatchApi(registry))
-        definition = aws.create_batch(session, "", environment={}, account=_ACCOUNT, vcpus=1)
-        for environment in registry.environments.values():
-            environment["computeResources"]["maxvCpus"] = MACHINES
-        self.scheduler = Scheduler(registry)
-        self.containers: dict[str, Container] = {}
+        self.queues = Queues(dice)
+        self.machines = Machines(dice, database, self.queues.tell)
+        self.owners: dict[Plan, User] = {}
+        self.bucket_away = False
+        self.retried: Counter[UUID] = Counter()  # by their owners
+        self.redriven: Counter[UUID] = Counter()  # by operators
+        self.cancelled: set[UUID] = set()  # asked for by their owners
+        self.kinds: dict[UUID, str] = {}  # short or long
         variables = {
             "JOB_QUEUE": aws.JOB_QUEUE,
             "JOB_QUEUE_ENTERPRISE": aws.ENTERPRISE_QUEUE,
             "JOB_QUEUE_ON_DEMAND": aws.ON_DEMAND_QUEUE,
-            "JOB_DEFINITION": definition,
+            "JOB_DEFINITION": self.machines.definition,
             "JOB_EVENTS_QUEUE_URL": "events",
         }
         self.submitter = Submitter(
             settings=Settings.from_environ(variables),
-            batch=self,
-            notices=SimpleNamespace(send=lambda notice: self.events.append(Message(notice.to_json()))),
-            breaker=CircuitBreaker(lambda: self.now),
+            batch=self.machines,
+            notices=SimpleNamespace(send=lambda notice: self.queues.tell(notice.to_json())),
+            breaker=CircuitBreaker(lambda: self.machines.now),
         )
 
-    # What users do
+    # What users and operators do
 
-    def ask(self, key: str | None = None) -> UUID:
-        requested = request_analysis(
-            owner=self.owner, video_id=self.video.pk, model=None, options={}, idempotency_key=key
+    def ask(self, key: str | None = None, *, plan: Plan | None = None, long: bool | None = None) -> UUID | None:
+        owner = self.owner(plan or self.dice.choice(list(Plan)))
+        kind = (
+            "long" if owner.plan != Plan.FREE and (self.dice.random() < 0.4 if long is None else long) else "short"
         )
-        return requested.analysis.pk
+        video = owner.videos.get(filename=kind)
+        with contextlib.suppress(*REFUSED):
+            requested = request_analysis(
+                owner=owner,
+                video_id=video.pk,
+                model=None,
+                options={},
+                idempotency_key=f"{key}-{kind}" if key else None,
+            )
+            self.kinds[requested.analysis.pk] = kind
+            return requested.analysis.pk
+        return None
+
+    def owner(self, plan: Plan) -> User:
+        """With webhooks: one wants to know of everything, one of failures, and one is disabled."""
+        if plan not in self.owners:
+            owner = self.owners[plan] = User.objects.create(username=uuid4().hex, plan=plan.value)
+            make_video(owner, filename="short")
+            make_video(owner, filename="long", facts=LONG)
+            for events in (EventType.values, [EventType.FAILED.value], EventType.values):
+                endpoint = create_webhook(owner=owner, url="https://hooks.example/", events=events)
+            Endpoint.objects.filter(pk=endpoint.pk).update(enabled=False)
+        return self.owners[plan]
 
     def cancel_one(self) -> None:
-        analysis = self.dice.choice(list(Analysis.objects.filter(owner=self.owner)))
-        with contextlib.suppress(AnalysisOver):
-            cancel_analysis(analysis=analysis)
+        analysis = self._one()
+        if analysis is not None:
+            with contextlib.suppress(*REFUSED):
+                cancel_analysis(analysis=analysis)
+                self.cancelled.add(analysis.pk)
+
+    def retry_one(self) -> None:
+        analysis = self._one(status__in=["failed", "cancelled"])
+        if analysis is not None:
+            with contextlib.suppress(*REFUSED):
+                made = retry_analysis(owner=analysis.owner, analysis=analysis).analysis
+                self.kinds[made.pk] = self.kinds[analysis.pk]
+                self.retried[analysis.pk] += 1
+
+    def delete_one(self) -> None:
+        analysis = self._one(status__in=OVER)
+        if analysis is not None:
+            delete_analysis(analysis=analysis)
+
+    def redrive_one(self) -> None:
+        """Any of the kept messages, as an operator who does not look closely."""
+        letters = list(DeadRequest.objects.order_by("id"))
+        if not letters:
+            return
+        letter = self.dice.choice(letters)
+        with contextlib.suppress(NothingToRedrive, RequestRefused):
+            made = redrive(letter)
+            assert made.retry_of_id is not None
+            self.kinds[made.pk] = self.kinds[made.retry_of_id]
+            self.redriven[made.retry_of_id] += 1
+
+    def _one(self, **which: object) -> Analysis | None:
+        """Of those that their owners see."""
+        found = list(Analysis.objects.filter(deleted_at=None, **which).order_by("created_at", "id"))
+        return self.dice.choice(found) if found else None
 
     # The worker
 
     def relay(self) -> int:
         try:
-            return relay_once(self)  # type: ignore[arg-type]
+            return relay_once(self.queues)  # type: ignore[arg-type]
         except QueueUnavailable:
             return 0
 
     def consume(self, *, twice: bool = False, lost: bool = False) -> int:
         """Some events, in any order; some stay for another time, although they were applied, or are lost."""
-        chosen = self.dice.sample(self.events, self.dice.randint(0, min(8, len(self.events))))
+        chosen = self.queues.some_events()
         for message in chosen:
             if not lost:
                 self._apply(apply_job_event, message)
             if lost or not twice:
-                self.events.remove(message)
+                self.queues.events.remove(message)
         return len(chosen)
 
-    def bury(self) -> None:
-        for message in self.dead:
+    def bury(self, *, twice: bool = False) -> None:
+        for message in self.queues.dead:
+            request = AnalysisRequest.from_json(message.body)
+            analysis = Analysis.objects.filter(pk=request.analysis_id, on_demand=request.on_demand).first()
+            if analysis is not None:  # one that asked for Spot is no reason once On-Demand was asked for
+                self.machines.expected[analysis.pk].add(ErrorCode.SUBMISSION_FAILED)
             self._apply(apply_dead_request, message)
-        self.dead.clear()
+        if not twice:
+            self.queues.dead.clear()
 
     def reconcile(self) -> None:
         """The tests have set its patience to none."""
-        reconcile_once(self)
+        reconcile_once(self.machines)
         resend_once()
 
+    def hurry(self) -> None:
+        """The same: what waits at all has waited too long."""
+        for analysis_id in Analysis.objects.filter(on_demand=True).values_list("pk", flat=True):
+            self.machines.expected[analysis_id].add(ErrorCode.JOB_NEVER_STARTED)
+        hurry_once(self.machines)
+
+    def let_a_day_pass(self) -> None:
+        """For one analysis of which nothing was heard."""
+        message = OutboxMessage.objects.filter(analysis__status="queued").order_by("id").first()
+        if message is not None:
+            self.machines.expected[message.analysis_id].add(ErrorCode.SUBMISSION_FAILED)
+            OutboxMessage.objects.filter(analysis_id=message.analysis_id).update(
+                created_at=Now() - CLOSED_AFTER - timedelta(minutes=1)
+            )
+            resend_once()
+
     def settle(self) -> int:
-        return settle_once({OwedCall.Kind.TERMINATE_JOB.value: self._terminate})
+        calls = {
+            OwedCall.Kind.TERMINATE_JOB.value: self.machines.terminate,
+            OwedCall.Kind.CANCEL_ANALYSIS.value: cancel_owed,
+            OwedCall.Kind.REMOVE_ANALYSIS.value: lambda subject: remove_analysis(subject, bucket=self),  # type: ignore[arg-type]
+            OwedCall.Kind.REMOVE_OBJECT.value: self.delete_under,
+        }
+        return settle_once(calls)
 
     def _apply(self, apply: Callable[[ReceivedMessage], bool], message: Message) -> None:
-        self.delivered += 1
+        self.queues.delivered += 1
         assert apply(ReceivedMessage(message_id=message.id, receipt="", body=message.body))
 
-    # SQS, as the relay and the event source mapping see it
-
-    def send(self, bodies: Sequence[str]) -> Mapping[int, str]:
-        if self.sqs_away and self.dice.random() < 0.5:
-            raise QueueUnavailable("SendMessageBatch")
-        refused = {n: "InternalError" for n in range(len(bodies)) if self.sqs_away and self.dice.random() < 0.3}
-        self.requests += [Message(body) for n, body in enumerate(bodies) if n not in refused]
-        if self.sqs_away:  # they have arrived, but the answer has not
-            raise QueueUnavailable("SendMessageBatch")
-        return refused
+    # The Lambda and the bucket
 
     def deliver(self, *, twice: bool = False) -> int:
-        """A batch for the Lambda, in any order; with `twice`, SQS forgets that it was deleted."""
-        chosen = self.dice.sample(self.requests, self.dice.randint(0, min(10, len(self.requests))))
-        for message in [message for message in chosen if message.receives >= MAX_RECEIVES]:
-            chosen.remove(message)
-            self.requests.remove(message)
-            self.dead.append(message)
+        """With `twice`, SQS forgets that the messages were deleted."""
+        chosen = self.queues.some_requests()
         records = [{"messageId": message.id, "body": message.body} for message in chosen]
         answer = self.submitter.submit_all(records, EventLog())
         left = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         for message in chosen:
-            self.delivered += 1
-            message.receives += 1
             if message.id not in left and not twice:
-                self.requests.remove(message)
+                self.queues.requests.remove(message)
         return len(chosen)
 
-    # AWS Batch, as the Lambda, the worker and the machines see it
-
-    def existing_job(self, *, queue: str, name: str) -> str | None:
-        self._require_batch()
-        arn = self.scheduler.registry.queue(queue)["jobQueueArn"]
-        found = (job.id for job in self.scheduler.jobs.values() if job.name == name and job.queue_arn == arn)
-        return next(found, None)
-
-    def submit(self, arguments: Any) -> str:
-        self._require_batch()
-        job = self.scheduler.submit(arguments, self.now)
-        if self.lost_answers:
-            self.lost_answers -= 1
-            raise SubmissionPostponed("no answer")
-        return job.id
-
-    def describe(self, job_ids: Sequence[str]) -> list[Mapping[str, Any]]:
-        jobs = self.scheduler.jobs
-        return [job_detail(jobs[job_id]) for job_id in job_ids if job_id in jobs]
-
-    def _require_batch(self) -> None:
-        if self.batch_away:
-            raise SubmissionPostponed("throttled")
-
-    def _terminate(self, job_id: str) -> None:
-        if job_id in self.scheduler.jobs:
-            self.scheduler.terminate(job_id, "not needed", self.now)
-
-    def tick(self, seconds: float = 1.0) -> int:
-        """Time passes on the machines; what AWS Batch does is told by events."""
-        self.now += seconds
-        effects = self.scheduler.tick(self.now)
-        for effect in effects:
-            match effect:
-                case Launch(job=job):
-                    self._launch(job)
-                case SendStop(job_id=job_id):
-                    if job_id in self.containers:
-                        self.containers[job_id].told_to_stop = True
-                case SendKill(job_id=job_id):
-                    self._end(job_id, EXIT_KILLED)
-        while self.scheduler.changes:
-            event = event_of(self.scheduler.changes.popleft(), self.scheduler.registry.place)
-            self.events.append(Message(json.dumps(event)))
-        return len(effects)
-
-    def _launch(self, job: Job) -> None:
-        (body,) = (item["value"] for item in job.container["environment"] if item["name"] == REQUEST_VARIABLE)
-        request = AnalysisRequest.from_json(body)
-        claim = Claim(
-            self.database,
-            Token(
-                analysis_id=request.analysis_id,
-                job_id=job.id,
-                attempt=job.attempt_number,
-                on_demand=request.on_demand,
-            ),
-        )
-        self.containers[job.id] = Container(job=job, claim=claim, store=Store(self.database, claim))
-        self.scheduler.started(job.id, self.now)
-
-    def _end(self, job_id: str, exit_code: int) -> None:
-        if self.containers.pop(job_id, None) is not None:
-            self.scheduler.ended(job_id, self.now, exit_code=exit_code)
-
-    # The containers
-
-    def work(self) -> bool:
-        """One step of one container: claim, analyse, finish, exit. False where none is there."""
-        if not self.containers:
-            return False
-        container = self.containers[self.dice.choice(sorted(self.containers))]
-        if container.told_to_stop:
-            self._end(container.job.id, EXIT_TRY_AGAIN)
-            return True
-        try:
-            if container.steps == 0:
-                container.claim.take()
-            elif container.steps == 1:
-                container.claim.enter(Stage.ANALYSING)
-            elif container.steps == 2:
-                container.store.finish(summary=SUMMARY, report=REPORT, seconds={})
-                self.finished.append(container.claim.token.analysis_id)
-            else:
-                self._end(container.job.id, EXIT_DONE)
-        except ClaimLost:
-            self._end(container.job.id, EXIT_DONE)
-        container.steps += 1
-        return True
-
-    def die(self, how: str) -> None:
-        """A container ends before its next step, or its machine is taken away and it does not notice in time."""
-        if not self.containers:
-            return
-        container = self.containers[self.dice.choice(sorted(self.containers))]
-        if how == "killed":
-            self._end(container.job.id, EXIT_KILLED)
-        elif how == "machine":
-            self.scheduler.reclaim_host(container.job.id, self.now, grace_seconds=0)
-            self._end(container.job.id, EXIT_KILLED)
-        elif how == "zombie":  # AWS Batch has given it up, and it makes one more step
-            self.scheduler.reclaim_host(container.job.id, self.now, grace_seconds=0)
-            self.scheduler.ended(container.job.id, self.now, exit_code=None)
-            self.tick()  # its successor may be there before
-            self._step_of_a_zombie(container)
-        else:
-            self._end(container.job.id, self._failed(container, OutOfMemory()))
-
-    def _failed(self, container: Container, error: AnalysisError) -> int:
-        """As `batch_job.main` does."""
-        token = container.claim.token
-        if not is_last_attempt(token.attempt, on_demand=token.on_demand):
-            return EXIT_TRY_AGAIN
-        try:
-            if not container.claim.taken:
-                container.claim.take()
-            container.claim.fail(error)
-        except ClaimLost:
-            return EXIT_DONE
-        return EXIT_GIVE_UP
-
-    def _step_of_a_zombie(self, container: Container) -> None:
-        if self.containers.get(container.job.id) is container:
-            del self.containers[container.job.id]
-        try:
-            container.store.finish(summary=SUMMARY, report=REPORT, seconds={})
-            self.finished.append(container.claim.token.analysis_id)
-        except ClaimLost:
-            pass
+    def delete_under(self, prefix: str) -> None:
+        if self.bucket_away:
+            raise StorageUnavailable("DeleteObjects")
+        self.machines.objects -= {key for key in self.machines.objects if key.startswith(prefix)}
 
     # In the end
 
-    def come_to_rest(self) -> None:
-        """Everything is there again, and nothing more is asked for."""
-        self.sqs_away = self.batch_away = False
-        self.lost_answers = 0
-        for _ in range(2000):
+    def come_to_rest(self, *, machines: bool = True, look: Callable[[], None]) -> None:
+        """Everything is there again, and nothing more is asked for. Machines may stay away for ever."""
+        self.queues.away = self.machines.away = self.bucket_away = False
+        self.machines.lost_answers = self.machines.late_lists = self.machines.refusals = 0
+        if machines:
+            self.bring_machines()
+        for _ in range(TURNS):
             self.relay()
             self.deliver()
             self.bury()
-            self.tick(30.0)
-            self.work()
-            self.consume()
-            while self.settle():
+            self.machines.tick(30.0)
+            while self.machines.haunt():
                 pass
-            if not (self.requests or self.events or self.containers):
-                self.tick(30.0)
-                if not (self.events or self.containers):
-                    self.reconcile()
-                    if not Analysis.objects.filter(owner=self.owner, status__in=OPEN).exists():
-                        return
-        waiting = Analysis.objects.filter(owner=self.owner, status__in=OPEN)
-        raise AssertionError(f"it does not end: {waiting}")
+            moved = self.machines.work()
+            self.consume()
+            time_passes()
+            while self.settle():
+                moved = True
+            look()
+            if not (moved or self.queues.requests or self.queues.events):
+                if not self.at_work():
+                    return
+                self.reconcile()
+                if not Analysis.objects.exclude(status__in=OVER).exists():
+                    self.bring_machines()  # jobs of which nobody has heard find nothing to do
+                elif not OutboxMessage.objects.filter(sent_at=None).exists():
+                    self.hurry()
+        waiting = list(Analysis.objects.exclude(status__in=OVER))
+        raise AssertionError(f"it does not end: {waiting}, {self.machines.alive()}")
 
-    def check(self) -> None:
-        """No double job, no double charge, and every analysis is over and right."""
-        names = [(job.name, job.queue_arn) for job in self.scheduler.jobs.values()]
-        assert len(names) == len(set(names))
-        assert len(self.finished) == len(set(self.finished))
-        for analysis in Analysis.objects.filter(owner=self.owner):
-            assert analysis.status in ("succeeded", "failed", "cancelled")
-            assert (analysis.status == "succeeded") == (analysis.pk in self.finished)
-            assert analysis.status != "failed" or analysis.error_code
-            endings = [event.status for event in analysis.events.all() if event.status not in (*OPEN,)]
-            assert endings == [analysis.status]
-            entries = LedgerEntry.objects.filter(analysis_id=analysis.pk).order_by("id")
-            closing = "settlement" if analysis.status == "succeeded" else "refund"
-            assert [entry.kind for entry in entries] == ["reservation", closing]
-            assert analysis.status == "succeeded" or sum(entry.credits for entry in entries) == 0
-        ledger = LedgerEntry.objects.filter(user=self.owner).order_by("id")
-        assert sum(entry.credits for entry in ledger) == ledger.last().balance  # type: ignore[union-attr]
+    def bring_machines(self) -> None:
+        for kind in (SPOT, ON_DEMAND):
+            self.machines.give(kind, MACHINES)
+
+    def at_work(self) -> bool:
+        return (
+            Analysis.objects.exclude(status__in=OVER).exists()
+            or OutboxMessage.objects.filter(sent_at=None).exists()
+            or OwedCall.objects.filter(done_at=None).exists()
+            or bool(self.machines.containers or self.machines.alive())
+        )
 
 
-OPEN = ("queued", "submitted", "running")
+def clear() -> None:
+    """What an earlier world has left; ledgers stay, which are only appended to."""
+    for model in (Endpoint, Analysis, OwedCall, DeadRequest):
+        model.objects.all().delete()
 
 
-class _BatchApi:
-    """What `local.aws` calls of boto3's client, without the way over HTTP."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-
-    def create_scheduling_policy(self, **parameters: Any) -> Any:
-        return self._registry.create_policy(parameters)
-
-    def create_compute_environment(self, **parameters: Any) -> Any:
-        return self._registry.create_environment(parameters)
-
-    def create_job_queue(self, **parameters: Any) -> Any:
-        return self._registry.create_queue(parameters)
-
-    def register_job_definition(self, **parameters: Any) -> Any:
-        return self._registry.register_definition(parameters)
+def time_passes() -> None:
+    """Until whatever waits for another try, or for its time, is due."""
+    OwedCall.objects.filter(done_at=None).update(not_before=Now())
+    OutboxMessage.objects.filter(sent_at=None).update(not_before=Now())

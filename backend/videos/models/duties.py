@@ -50,7 +50,7 @@ class OwedCall(models.Model):
     class Kind(models.TextChoices):
         TERMINATE_JOB = "terminate_job"  # the subject is the job's id
         CANCEL_ANALYSIS = "cancel_analysis"  # the subject is the analysis' id
-        REMOVE_OBJECT = "remove_object"  # the subject is its key
+        REMOVE_OBJECT = "remove_object"  # the subject is its key, or what several keys start with
         REMOVE_ANALYSIS = "remove_analysis"  # the subject is the analysis' id
         REMOVE_VIDEO = "remove_video"  # the subject is the video's id
 

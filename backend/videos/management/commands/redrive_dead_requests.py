@@ -27,7 +27,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"{dead.message_id}: analysis {redrive(dead).pk}")
                 made += 1
             except NothingToRedrive:
-                self.stderr.write(f"{dead.message_id}: no analysis failed because of it")
+                self.stderr.write(f"{dead.message_id}: no analysis failed because of it, or it was asked for anew")
             except RequestRefused as exc:
                 self.stderr.write(f"{dead.message_id}: refused, {exc}")
         self.stdout.write(f"{made} redriven")
