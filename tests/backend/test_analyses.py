@@ -237,7 +237,8 @@ def test_failure_has_a_code_a_sentence_and_says_whether_to_retry(api: APIClient,
     ("columns", "words"),
     [
         pytest.param({"status": "queued"}, "on its way", id="queued"),
-        pytest.param({"status": "submitted", "batch_state": "PENDING"}, "accepted", id="pending"),
+        pytest.param({"status": "submitted", "batch_state": "SUBMITTED"}, "accepted", id="submitted"),
+        pytest.param({"status": "submitted", "batch_state": "PENDING"}, "free machine", id="an array waits"),
         pytest.param({"status": "submitted", "batch_state": "RUNNABLE"}, "free machine", id="no machine yet"),
         pytest.param(
             {

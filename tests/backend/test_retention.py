@@ -97,20 +97,32 @@ def test_without_settings_only_helpers_go(owner: User, settings: Any):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.integration
-def test_a_video_that_goes_while_it_is_asked_about_is_not_found(
-    api: APIClient, owner: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("step", "seen"),
+    [
+        pytest.param("hold_account", (404, False, False), id="before it is held"),
+        pytest.param("reserve", (202, True, True), id="while it is held"),
+    ],
+)
+def test_a_video_goes_before_an_analysis_of_it_is_asked_for_or_stays(
+    api: APIClient,
+    owner: User,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    seen: tuple[int, bool, bool],
 ):
     """Retention cannot see an analysis that is not committed yet; and it is no fault of the server."""
     settings.KEEP_VIDEOS_DAYS = 1
     video = make_video(owner)
     Video.objects.update(created_at=timezone.now() - timedelta(days=2))
-    reserve = services.reserve
+    does = getattr(services, step)
 
     def overtaken(*args: Any) -> None:
         with ThreadPoolExecutor(1) as worker:
             worker.submit(lambda: (retention.forget_once(), connection.close())).result()
-        reserve(*args)
+        does(*args)
 
-    monkeypatch.setattr(services, "reserve", overtaken)
+    monkeypatch.setattr(services, step, overtaken)
     answer = api.post("/api/analyses", {"video": str(video.pk)}, format="json")
-    assert (answer.status_code, Video.objects.exists(), Analysis.objects.exists()) == (404, False, False)
+    assert (answer.status_code, Video.objects.exists(), Analysis.objects.exists()) == seen
