@@ -1,20 +1,29 @@
 """What is killed or taken away comes back, and the rows are those of an undisturbed run."""
 
+import contextlib
+import json
 import os
+import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import psutil
 import psycopg
 import pytest
 
-from client import ApiError
+from client import ApiError, Client
+from contract.jobs import REQUEST_VARIABLE
 from demo.video import DemoVideo, make_demo_video
 from tests.stored import rows_of
 
 AWAY_SECONDS = 10
+ANALYSES = 3
+SERVICES = ["web", "worker", "lambda"]
+KILLS_OF_EACH, KILLS_OF_JOBS = 2, 4  # a service is started again five times at most
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +85,71 @@ def test_killed_services_come_back_and_no_request_is_lost(product, video, undist
         assert rows_of(connection, analysis_id) == undisturbed
 
 
+def test_kills_at_any_instant_of_web_worker_poller_and_jobs_change_no_row(product, video, undisturbed):
+    """One after the other in any order, while three analyses are on their way; KILLS_SEED repeats the order."""
+    seed = int(os.environ.get("KILLS_SEED") or random.SystemRandom().randrange(10**6))
+    print(f"KILLS_SEED={seed}")
+    video_id = product.client.upload(video.path)["id"]
+    with psycopg.connect(product.stack.database_url, autocommit=True) as connection:
+        before = connection.execute("SELECT count(*) FROM videos_analysis").fetchone()[0]
+        with ThreadPoolExecutor(1) as user:  # a service would end with the thread that has started it
+            asking = user.submit(ask_patiently, product, video_id)
+            killed = kill_at_random(product, random.Random(seed))
+            asked = asking.result()
+        states = [product.wait(analysis_id)["status"] for analysis_id in asked]
+
+        assert states == ["succeeded"] * ANALYSES
+        assert killed == Counter({**dict.fromkeys(SERVICES, KILLS_OF_EACH), "job": KILLS_OF_JOBS})
+        assert [rows_of(connection, analysis_id) for analysis_id in asked] == [undisturbed] * ANALYSES
+        assert connection.execute("SELECT count(*) FROM videos_analysis").fetchone()[0] == before + ANALYSES
+        query = "SELECT count(*) FROM plans_ledgerentry WHERE analysis_id = ANY(%s::uuid[]) GROUP BY kind"
+        assert connection.execute(query, [asked]).fetchall() == [(ANALYSES,)] * 2  # reserved and settled
+
+
+def ask_patiently(product, video_id: str) -> list[str]:
+    asked = []
+    with Client(product.stack.url, product.stack.api_key, tries=12) as patient:
+        for _ in range(ANALYSES):
+            asked.append(patient.request_analysis(video_id, model="demo-shapes")["id"])
+            time.sleep(1)
+    return asked
+
+
+def kill_at_random(product, dice: random.Random) -> Counter[str]:
+    """By SIGKILL, and what died is started again; an analysis that loses a third job has failed."""
+    victims = [*SERVICES * KILLS_OF_EACH, *["job"] * KILLS_OF_JOBS]
+    dice.shuffle(victims)
+    killed: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
+    for victim in victims:
+        time.sleep(dice.uniform(0, 1.5))
+        if victim == "job":
+            analysis_id, process = some_job(product, dice, lost)
+            lost[analysis_id] += 1
+        else:
+            process = product.stack.services[victim].process
+        process.kill()
+        process.wait()
+        product.stack.keep_alive()
+        killed[victim] += 1
+    return killed
+
+
+def some_job(product, dice: random.Random, lost: Counter[str]) -> tuple[str, psutil.Process]:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = []
+        for process in job_processes(product):
+            with contextlib.suppress(psutil.Error, KeyError):
+                request = json.loads(process.environ()[REQUEST_VARIABLE])
+                found.append((request["analysis_id"], process))
+        found = [(analysis_id, process) for analysis_id, process in found if lost[analysis_id] < 2]
+        if found:
+            return dice.choice(found)
+        time.sleep(0.05)
+    raise AssertionError("no job runs that may be killed")
+
+
 def test_sqs_away_for_ten_seconds_loses_no_request(product, video, undisturbed):
     """The request and its message are one transaction; the message waits in the outbox."""
     video_id = product.client.upload(video.path)["id"]
@@ -118,10 +192,19 @@ def wait_for_chunks(product, analysis_id: str, count: int) -> None:
 
 
 def job_process(product) -> psutil.Process:
-    """The one job that runs; the stand-in's own children are told apart by their command."""
-    stand_in = psutil.Process(product.stack.services["batch"].process.pid)
-    (job,) = [child for child in stand_in.children(recursive=True) if "batch_job" in child.cmdline()]
+    """The one job that runs."""
+    (job,) = job_processes(product)
     return job
+
+
+def job_processes(product) -> list[psutil.Process]:
+    """The stand-in's own children are told apart by their command."""
+    stand_in = psutil.Process(product.stack.services["batch"].process.pid)
+    found = []
+    for child in stand_in.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since
+            found += [child] if "batch_job" in child.cmdline() else []
+    return found
 
 
 @contextmanager
