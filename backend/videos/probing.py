@@ -84,7 +84,7 @@ def _looked_at(video: Video, bucket: MediaBucket) -> VideoFacts | Refusal | None
         return Refusal(code=ErrorCode.INTERNAL, detail=f"{ATTEMPTS} attempts")
     read = partial(_read, bucket, video)
     try:
-        return look_at(read, video.size_bytes)
+        return look_at(read, video.size_bytes, memory_mib=settings.PROBE_MEMORY_MIB)
     except ObjectChanged as exc:
         return Refusal(code=ErrorCode.VIDEO_CHANGED, detail=str(exc))
 

@@ -1,4 +1,4 @@
-"""One log line a minute by which an alarm knows that the worker is alive, and what has piled up."""
+"""One log line a minute says that the worker is alive, and what has piled up; another one, that jobs wait long."""
 
 import logging
 
@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from backend.videos.models import DeadRequest, OutboxMessage, OwedCall
+from backend.videos.waiting import waiting_long
 
 logger = logging.getLogger(__name__)
 
@@ -27,4 +28,7 @@ def beat() -> None:
         "owed_calls_given_up": owed["given_up"],
         "requests_to_redrive": DeadRequest.objects.filter(redriven_at=None).count(),
     }
-    logger.info("worker is alive", extra=figures)
+    waiting = waiting_long()
+    logger.info("worker is alive", extra=figures | waiting)
+    if waiting["jobs_waiting_long"]:
+        logger.warning("jobs wait long for a machine", extra=waiting)  # terraform's alarm counts these lines

@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from backend.gateways.batch_jobs import BATCH
 from backend.videos.following import follow_job
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 BLOCKED_ON_SPOT = timedelta(minutes=10)  # AWS Batch itself says that it cannot place the job
 BLOCKED_ON_DEMAND = timedelta(minutes=60)
 IN_LINE = timedelta(hours=4)  # others go first, until then
+LONG = timedelta(minutes=30)  # somebody may want to know
 
 _BLOCKED = Q(batch_reason__startswith="CAPACITY") | Q(batch_reason__startswith="MISCONFIGURATION")
 # The parent of an array is PENDING while its jobs are RUNNABLE, and also while they are at work.
@@ -55,15 +57,32 @@ def hurry_once(jobs: Jobs) -> int:
     return len(job_ids)
 
 
+def waiting_long() -> dict[str, int]:
+    """How many jobs have waited for a machine for LONG, and for how long the first of them."""
+    found = (
+        _runnable()
+        .filter(runnable_since__lt=Now() - LONG)
+        .aggregate(jobs=Count("pk"), since=Min("runnable_since"))
+    )
+    since = found["since"]
+    return {
+        "jobs_waiting_long": found["jobs"],
+        "longest_wait_seconds": int((timezone.now() - since).total_seconds()) if since else 0,
+    }
+
+
+def _runnable() -> QuerySet[Analysis]:
+    return Analysis.objects.filter(
+        _WAITING, status__in=[AnalysisStatus.SUBMITTED.value, AnalysisStatus.RUNNING.value]
+    )
+
+
 def _overdue() -> QuerySet[Analysis]:
     blocked = Q(on_demand=False, runnable_since__lt=Now() - BLOCKED_ON_SPOT) | Q(
         on_demand=True, runnable_since__lt=Now() - BLOCKED_ON_DEMAND
     )
-    return Analysis.objects.filter(
-        _WAITING,
-        (_BLOCKED & blocked) | Q(runnable_since__lt=Now() - IN_LINE),
-        status__in=[AnalysisStatus.SUBMITTED.value, AnalysisStatus.RUNNING.value],
-    ).order_by("runnable_since")
+    overdue = (_BLOCKED & blocked) | Q(runnable_since__lt=Now() - IN_LINE)
+    return _runnable().filter(overdue).order_by("runnable_since")
 
 
 def _end(event: JobEvent) -> None:

@@ -427,6 +427,22 @@ def test_this_machine_is_refused_unless_it_is_allowed(api: APIClient, settings: 
     assert api.post("/api/webhooks", {"url": url}, format="json").status_code == 400
 
 
+def test_port_that_no_delivery_could_reach_is_refused_where_the_firewall_is_told(api: APIClient, settings: Any):
+    settings.WEBHOOK_PORTS = (443, 8443)
+    refused = api.post("/api/webhooks", {"url": "https://hooks.example:9443/x"}, format="json")
+    assert refused.status_code == 400
+    assert refused.json()["errors"] == {
+        "url": ["Its port must be one that this installation can reach: 443, 8443."]
+    }
+    for url in ("https://hooks.example", "https://hooks.example:443/", "https://hooks.example:8443/"):
+        made = api.post("/api/webhooks", {"url": url}, format="json")
+        assert made.status_code == 201
+    change = api.patch(f"/api/webhooks/{made.json()['id']}", {"url": "https://hooks.example:9443/"}, format="json")
+    assert change.status_code == 400
+    settings.WEBHOOK_PORTS = None  # no firewall is told
+    assert api.post("/api/webhooks", {"url": "https://hooks.example:9443/"}, format="json").status_code == 201
+
+
 @pytest.mark.parametrize("events", [[], ["analysis.begun"], "analysis.failed", [["analysis.failed"]]])
 def test_unknown_events_are_refused(api: APIClient, events: Any):
     answer = api.post("/api/webhooks", {"url": "https://hooks.example", "events": events}, format="json")
