@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from contract.prices import Prices
 from costs.designs import Habits, split
 from costs.inputs import HOURS, Machine, Purchase, Workload
+from costs.markdown import number
 
 GIB = 2**30
 
@@ -26,6 +27,7 @@ class Environment:
     database: str  # the service in the price file
     database_zones: int
     database_gib: float
+    database_max_gib: float  # up to which the storage grows by itself
     api: Service
     worker: Service
     public_addresses: int
@@ -34,6 +36,8 @@ class Environment:
     secrets: int
     alarm_metrics: int
     dashboards: int
+    spot_max_vcpus: int
+    on_demand_max_vcpus: int
     idle_minutes: float | None  # None leaves it to AWS Batch, and here to the machine's default
 
 
@@ -43,14 +47,17 @@ ENVIRONMENTS = (
         database="rds_db_t4g_micro_hour",
         database_zones=1,
         database_gib=20,
+        database_max_gib=100,
         api=Service(tasks=1, vcpus=0.25, gb=0.5),
-        worker=Service(tasks=1, vcpus=0.25, gb=0.5),
+        worker=Service(tasks=1, vcpus=0.25, gb=1),
         public_addresses=4,
         nat_gateways=0,
         interface_endpoints=0,
         secrets=2,
-        alarm_metrics=14,
+        alarm_metrics=15,
         dashboards=1,
+        spot_max_vcpus=16,
+        on_demand_max_vcpus=8,
         idle_minutes=None,
     ),
     Environment(
@@ -58,14 +65,17 @@ ENVIRONMENTS = (
         database="rds_db_m7g_large_hour",
         database_zones=2,
         database_gib=100,
+        database_max_gib=4000,
         api=Service(tasks=2, vcpus=0.5, gb=1),
-        worker=Service(tasks=2, vcpus=0.5, gb=1),
+        worker=Service(tasks=2, vcpus=0.5, gb=2),
         public_addresses=3,
         nat_gateways=1,
         interface_endpoints=18,
         secrets=2,
-        alarm_metrics=14,
+        alarm_metrics=15,
         dashboards=1,
+        spot_max_vcpus=384,
+        on_demand_max_vcpus=64,
         idle_minutes=20,
     ),
 )
@@ -87,6 +97,26 @@ class Line:
     what: str
     dollars: float
     fixed: bool
+
+
+def obstacles(environment: Environment, work: Workload, machine: Machine, purchase: Purchase) -> tuple[str, ...]:
+    """Which limits of the environment the load exceeds, each in half a sentence.
+
+    Within them videos would pile up without end, or the database be full. A machine has one GPU, for one video.
+    """
+    spot = purchase is Purchase.SPOT
+    limit = environment.spot_max_vcpus if spot else environment.on_demand_max_vcpus
+    name = "spot_max_vcpus" if spot else "on_demand_max_vcpus"
+    lost = machine.interrupted * machine.start_minutes if spot else 0
+    busy, allowed = work.per_minute * (work.work_minutes + lost), limit // machine.vcpus
+    results = _results_gib(work)
+    found = []
+    if busy >= allowed:
+        found.append(f"they keep {number(busy)} machines busy, and `{name} = {limit}` lets {allowed} run")
+    if results > environment.database_max_gib:
+        most = number(environment.database_max_gib)
+        found.append(f"their results take {results:,.0f} GiB, and `max_storage_gib` is {most}")
+    return tuple(found)
 
 
 def bill(
@@ -130,10 +160,8 @@ def _by_video(
     gpu = split(prices, work, machine, habits, purchase)
     megabytes = work.video_minutes * work.megabytes_per_minute + RESULT_MB_PER_VIDEO
     kept = work.videos_per_day * work.kept_days
-    detections = work.video_minutes * 60 * work.frames_per_second * work.detections_per_frame
-    rows_gib = kept * detections * BYTES_PER_DETECTION / GIB
     # What the database was given anyway costs nothing more.
-    more_gib = max(0.0, rows_gib - environment.database_gib)
+    more_gib = max(0.0, _results_gib(work) - environment.database_gib)
     call = REQUESTS_PER_VIDEO * (prices.of("s3_put") + prices.of("sqs_request"))
     call += prices.of("lambda_request") + LAMBDA_SECONDS * LAMBDA_GB * prices.of("lambda_gb_second")
     logs = LOG_MB_PER_VIDEO / 1000 * (prices.of("logs_gb") + prices.of("logs_gb_month"))
@@ -148,3 +176,9 @@ def _by_video(
     return tuple(
         Line(what=what, dollars=dollars, fixed=what == "machine images") for what, dollars in amounts.items()
     )
+
+
+def _results_gib(work: Workload) -> float:
+    """In the database, once it is as full as it gets."""
+    detections = work.video_minutes * 60 * work.frames_per_second * work.detections_per_frame
+    return work.videos_per_day * work.kept_days * detections * BYTES_PER_DETECTION / GIB

@@ -62,6 +62,11 @@ class Machine:
     interrupted: float = 0.05  # share of Spot jobs whose machine is taken away once
 
     @property
+    def vcpus(self) -> int:
+        """By the name of its size, which in families with a GPU counts in fours: xlarge, 2xlarge, and so on."""
+        return 4 * int(self.instance.partition(".")[2].removesuffix("xlarge") or 1)
+
+    @property
     def read_seconds(self) -> float:
         """At a paid rate the whole snapshot is read, whatever a job needs of it; without one, what it touches."""
         if self.initialization_mibps is None:

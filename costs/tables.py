@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from contract.prices import Prices
 from costs.designs import Cost, Habits, all_in_image, always_on, built_per_job, split, synchronous
-from costs.environments import ENVIRONMENTS, bill
+from costs.environments import ENVIRONMENTS, bill, obstacles
 from costs.inputs import DAYS, HOURS, Machine, Purchase, Workload
 from costs.markdown import dollars, head, number, paragraph, row
 from costs.winning import Design, break_even, one_warm, winning
@@ -77,29 +77,45 @@ def _environments(
     yield ""
     yield "US dollars, with split life cycles. A dot marks what costs the same without any video."
     yield ""
-    columns = [(environment, volume) for environment in ENVIRONMENTS for volume in volumes]
-    bills = [
-        bill(prices, environment, replace(work, videos_per_day=volume), machine, habits, Purchase.SPOT)
-        for environment, volume in columns
+    columns = [
+        (environment, replace(work, videos_per_day=volume)) for environment in ENVIRONMENTS for volume in volumes
     ]
-    heads = [f"{environment.name}, {number(volume)} a day" for environment, volume in columns]
+    bills = {
+        purchase: [bill(prices, environment, load, machine, habits, purchase) for environment, load in columns]
+        for purchase in Purchase
+    }
+    against = {
+        purchase: [obstacles(environment, load, machine, purchase) for environment, load in columns]
+        for purchase in Purchase
+    }
+    totals = {
+        purchase: [sum(line.dollars for line in lines) for lines in bills[purchase]] for purchase in Purchase
+    }
+
+    def carried(purchase: Purchase) -> list[str]:
+        amounts = zip(totals[purchase], against[purchase], strict=True)
+        return ["not carried" if faults else dollars(amount) for amount, faults in amounts]
+
+    heads = [f"{environment.name}, {number(load.videos_per_day)} a day" for environment, load in columns]
     yield from head(["GPU on Spot", *heads])
-    for lines in zip(*bills, strict=True):
+    for lines in zip(*bills[Purchase.SPOT], strict=True):
         mark = " ·" if lines[0].fixed else ""
-        yield row([lines[0].what + mark, *(dollars(line.dollars) for line in lines)])
-    yield row(["**the month**", *(f"**{dollars(sum(line.dollars for line in lines))}**" for lines in bills)])
-    fixed = (sum(line.dollars for line in lines if line.fixed) for lines in bills)
+        cells = zip(lines, against[Purchase.SPOT], strict=True)
+        shown = ("-" if faults and not line.fixed else dollars(line.dollars) for line, faults in cells)
+        yield row([lines[0].what + mark, *shown])
+    yield row(["**the month**", *(f"**{amount}**" for amount in carried(Purchase.SPOT))])
+    fixed = (sum(line.dollars for line in lines if line.fixed) for lines in bills[Purchase.SPOT])
     yield row(["of it without any video", *map(dollars, fixed)])
-    on_demand = (
-        sum(
-            line.dollars
-            for line in bill(
-                prices, environment, replace(work, videos_per_day=volume), machine, habits, Purchase.ON_DEMAND
-            )
-        )
-        for environment, volume in columns
-    )
-    yield row(["the month, GPU On-Demand", *map(dollars, on_demand)])
+    yield row(["the month, GPU On-Demand", *carried(Purchase.ON_DEMAND)])
+    yield ""
+    for purchase in Purchase:
+        for (environment, load), faults, amount in zip(columns, against[purchase], totals[purchase], strict=True):
+            if faults:
+                yield paragraph(
+                    f"- {environment.name} does not carry {number(load.videos_per_day)} videos a day on",
+                    f"{SAID[purchase]} machines: {'; '.join(faults)}.",
+                    f"With more, the month would be {dollars(amount)}.",
+                )
     yield ""
 
 

@@ -41,6 +41,8 @@ class Environment:
     keep_analyses_days: int | None  # after their end; None keeps them until their owners delete them
     keep_videos_days: int | None  # after their upload, without any analysis; None keeps them
     keep_records_days: int  # messages, events and calls of analyses that are over
+    probe_memory_mib: int  # what a look at an upload may take of the worker's memory
+    webhook_ports: tuple[int, ...] | None  # of receivers, where a firewall lets no others through; None for any
     webhooks_allow_loopback: bool  # webhooks may reach this machine, also by http: for tests and the local stack
     source_url: str | None  # where users of a changed version find its source, as the AGPL asks
     static_root: Path | None  # None serves static files from the source tree
@@ -71,6 +73,8 @@ class Environment:
             keep_analyses_days=reader.optional("KEEP_ANALYSES_DAYS", _days, default=None),
             keep_videos_days=reader.optional("KEEP_VIDEOS_DAYS", _days, default=None),
             keep_records_days=reader.optional("KEEP_RECORDS_DAYS", _days, default=90),
+            probe_memory_mib=reader.optional("PROBE_MEMORY_MIB", _mebibytes, default=2048),
+            webhook_ports=reader.optional("WEBHOOK_PORTS", _ports, default=None),
             webhooks_allow_loopback=reader.flag("WEBHOOKS_ALLOW_LOOPBACK", default=False),
             source_url=reader.optional("SOURCE_URL", _url, default=None),
             static_root=reader.optional("STATIC_ROOT", Path, default=None),
@@ -208,6 +212,19 @@ def _days(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 36_500):
         raise ValueError("must be a whole number of days, at least 1")
     return int(text)
+
+
+def _mebibytes(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 512 <= int(text) <= 1024**2):
+        raise ValueError("must be a whole number of MiB, at least 512")
+    return int(text)
+
+
+def _ports(text: str) -> tuple[int, ...]:
+    parts = _list(text)
+    if not all(part.isascii() and part.isdigit() and 1 <= int(part) <= 65535 for part in parts):
+        raise ValueError("must be port numbers, separated by commas")
+    return tuple(int(part) for part in parts)
 
 
 def _log_level(text: str) -> str:

@@ -33,7 +33,6 @@ from contract.errors import ErrorCode
 from contract.videos import CONTAINERS, PIXELS_AT_MOST, orientation
 
 CPU_SECONDS = 20
-MEMORY_BYTES = 2 * 1024**3
 
 _PACKETS_AT_MOST = 600  # looked at for a picture that can be decoded; the job looks further
 _PACKETS_WEIGHED = 60  # for an estimate, where nothing else tells the length
@@ -77,8 +76,8 @@ class Fed(io.RawIOBase):
 
 
 def main() -> None:
-    extent, size_bytes = sys.argv[-2], int(sys.argv[-1])
-    confined = confine(cpu_seconds=CPU_SECONDS, memory_bytes=MEMORY_BYTES)
+    extent, size_bytes, memory_mib = sys.argv[-3], int(sys.argv[-2]), int(sys.argv[-1])
+    confined = confine(cpu_seconds=CPU_SECONDS, memory_bytes=memory_mib * 1024**2)
     try:
         tell({"confined": confined, "facts": look(Fed(size_bytes), size_bytes, extent == "beginning")})
     except Refused as exc:

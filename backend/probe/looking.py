@@ -107,27 +107,28 @@ class _Blocks:
         return self._kept[number]
 
 
-def look_at(read: Read, size_bytes: int) -> VideoFacts | Refusal | None:
+def look_at(read: Read, size_bytes: int, *, memory_mib: int) -> VideoFacts | Refusal | None:
     """What kind of video the object is, or why it is none; None where that takes more than a look.
 
+    The process may take `memory_mib`; a file that needs more is refused as too complex.
     Raises ProbeFailed and whatever `read` raises.
     """
     if size_bytes == 0:
         return Refusal(code=ErrorCode.VIDEO_EMPTY, detail="no bytes")
     blocks = _Blocks(read, size_bytes)
-    found = _one_look(blocks, size_bytes, "whole")
+    found = _one_look(blocks, size_bytes, "whole", memory_mib)
     if blocks.exhausted:
         # MP4 in fragments has no index: its demuxer visits each of them, of which there may be thousands.
         blocks = _Blocks(read, size_bytes)
-        found = _one_look(blocks, size_bytes, "beginning")
+        found = _one_look(blocks, size_bytes, "beginning", memory_mib)
     return None if blocks.exhausted and isinstance(found, Refusal) else found
 
 
-def _one_look(blocks: _Blocks, size_bytes: int, extent: str) -> VideoFacts | Refusal:
+def _one_look(blocks: _Blocks, size_bytes: int, extent: str, memory_mib: int) -> VideoFacts | Refusal:
     places = ":".join([str(_ROOT), *filter(None, sys.path)])
     # No credentials, no addresses: it is given nothing of this process's environment.
     with subprocess.Popen(
-        [sys.executable, "-I", "-c", _CODE, places, extent, str(size_bytes)],
+        [sys.executable, "-I", "-c", _CODE, places, extent, str(size_bytes), str(memory_mib)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -70,7 +71,7 @@ def _looked_at(video: Video, bucket: MediaBucket) -> VideoFacts | Refusal | None
         return Refusal(code=ErrorCode.INTERNAL, detail=f"{ATTEMPTS} attempts")
     read = partial(_read, bucket, video)
     try:
-        return look_at(read, video.size_bytes)
+        return look_at(read, video.size_bytes, memory_mib=settings.PROBE_MEMORY_MIB)
     except ObjectChanged as exc:
         return Refusal(code=ErrorCode.VIDEO_CHANGED, detail=str(exc))
 

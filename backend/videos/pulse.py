@@ -1,4 +1,4 @@
-"""One log line a minute by which an alarm knows that the worker is alive, and what has piled up."""
+"""One log line a minute says that the worker is alive, and what has piled up; another one, that jobs wait long."""
 
 import logging
 from datetime import datetime
@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from backend.videos.models import DeadRequest, OutboxMessage, OwedCall
+from backend.videos.waiting import waiting_long
 from backend.webhooks.models import Delivery, DeliveryState
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,10 @@ def beat() -> None:
         "webhooks_due": due["count"],
         "oldest_webhook_seconds": _seconds_since(due["oldest"]),
     }
-    logger.info("worker is alive", extra=figures)
+    waiting = waiting_long()
+    logger.info("worker is alive", extra=figures | waiting)
+    if waiting["jobs_waiting_long"]:
+        logger.warning("jobs wait long for a machine", extra=waiting)  # terraform's alarm counts these lines
 
 
 def _seconds_since(moment: datetime | None) -> int:

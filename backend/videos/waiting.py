@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from django.db import OperationalError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from backend.gateways.batch_jobs import BATCH
 from backend.videos.following import follow_if_free, follow_job
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 BLOCKED_ON_SPOT = timedelta(minutes=10)  # AWS Batch itself says that it cannot place the job
 BLOCKED_ON_DEMAND = timedelta(minutes=60)
 IN_LINE = timedelta(hours=4)  # others go first, until then
+LONG = timedelta(minutes=30)  # somebody may want to know
 
 _BLOCKED = Q(batch_reason__startswith="CAPACITY") | Q(batch_reason__startswith="MISCONFIGURATION")
 
@@ -45,14 +47,25 @@ def hurry_once(jobs: Jobs) -> int:
     return len(job_ids)
 
 
+def waiting_long() -> dict[str, int]:
+    """How many jobs have waited for a machine for LONG, and for how long the first of them."""
+    found = _under_way().filter(_waits_for(LONG)).aggregate(jobs=Count("pk"), since=Min("runnable_since"))
+    since = found["since"]
+    return {
+        "jobs_waiting_long": found["jobs"],
+        "longest_wait_seconds": int((timezone.now() - since).total_seconds()) if since else 0,
+    }
+
+
+def _under_way() -> QuerySet[Analysis]:
+    return Analysis.objects.filter(status__in=[AnalysisStatus.SUBMITTED.value, AnalysisStatus.RUNNING.value])
+
+
 def _overdue() -> QuerySet[Analysis]:
     blocked = (Q(on_demand=False) & _waits_for(BLOCKED_ON_SPOT)) | (
         Q(on_demand=True) & _waits_for(BLOCKED_ON_DEMAND)
     )
-    return Analysis.objects.filter(
-        (_BLOCKED & blocked) | _waits_for(IN_LINE),
-        status__in=[AnalysisStatus.SUBMITTED.value, AnalysisStatus.RUNNING.value],
-    ).order_by("runnable_since")
+    return _under_way().filter((_BLOCKED & blocked) | _waits_for(IN_LINE)).order_by("runnable_since")
 
 
 def _waits_for(time: timedelta) -> Q:

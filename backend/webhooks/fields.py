@@ -19,7 +19,7 @@ class UrlField(serializers.CharField):
         text = str(super().to_internal_value(data))
         try:
             url = urlsplit(text)
-            host, _ = url.hostname or "", url.port
+            host, port = url.hostname or "", url.port or 443
         except ValueError:
             raise serializers.ValidationError("It must be a URL.") from None
         if not text.isascii() or not text.isprintable() or " " in text or not host:
@@ -31,6 +31,9 @@ class UrlField(serializers.CharField):
             raise serializers.ValidationError("It must hold neither a user name nor a fragment.")
         if not here and ((_is_address(host) and not is_public(host)) or host.rstrip(".") == "localhost"):
             raise serializers.ValidationError("It must be reachable from the public internet.")
+        if not here and settings.WEBHOOK_PORTS is not None and port not in settings.WEBHOOK_PORTS:
+            ports = ", ".join(map(str, sorted(settings.WEBHOOK_PORTS)))
+            raise serializers.ValidationError(f"Its port must be one that this installation can reach: {ports}.")
         return text
 
 

@@ -43,6 +43,19 @@ resource "aws_s3_bucket_public_access_block" "states" {
   restrict_public_buckets = true
 }
 
+# What GitHub's workflows may do, where the repository lies there.
+module "github" {
+  source = "../modules/github"
+  count  = var.github == null ? 0 : 1
+
+  name                    = var.github.released_environment
+  repository              = var.github.repository
+  provider_arn            = var.github.provider_arn
+  analysis_repository_arn = module.registry.repository_arns["analysis"]
+  bake_clip_arn           = var.github.bake_clip_arn
+  bake_machine_role_arn   = var.github.bake_machine_role_arn
+}
+
 # An account that has used a service before has its role already.
 resource "aws_iam_service_linked_role" "this" {
   for_each = var.missing_service_roles

@@ -19,6 +19,18 @@ variable "missing_service_roles" {
   }
 }
 
+variable "github" {
+  type = object({
+    repository            = string
+    released_environment  = optional(string)
+    provider_arn          = optional(string)
+    bake_clip_arn         = optional(string)
+    bake_machine_role_arn = optional(string)
+  })
+  default     = null
+  description = "The repository on GitHub, as owner/name, whose workflows release and bake: arguments of modules/github; released_environment is the name of the environment whose jobs are released, framebatch unless another is given. Null gives nobody there any right."
+}
+
 variable "keep_images" {
   type        = number
   default     = 30

@@ -71,6 +71,9 @@ def test_every_missing_variable_is_named_at_once():
         pytest.param("REQUESTS_QUEUE_URL", "requests", "URL", id="queue name instead of URL"),
         pytest.param("MEDIA_ORIGIN", "https://media.example/path", "without a path", id="origin with a path"),
         pytest.param("CSRF_TRUSTED_ORIGINS", "example.com", "URL", id="origin without scheme"),
+        pytest.param("PROBE_MEMORY_MIB", "256", "at least 512", id="too little memory for a look"),
+        pytest.param("WEBHOOK_PORTS", "443, https", "port numbers", id="a port in words"),
+        pytest.param("WEBHOOK_PORTS", "70000", "port numbers", id="a port that is none"),
         pytest.param("LOG_LEVEL", "LOUD", "INFO", id="log level"),
     ],
 )

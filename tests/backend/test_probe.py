@@ -53,12 +53,15 @@ def clip(
     return path.read_bytes()
 
 
-def seen(content: bytes) -> VideoFacts | Refusal | None:
-    return look_at(lambda offset, length: content[offset : offset + length], len(content))
+MEMORY_MIB = 2048
 
 
-def facts(content: bytes) -> VideoFacts:
-    found = seen(content)
+def seen(content: bytes, *, memory_mib: int = MEMORY_MIB) -> VideoFacts | Refusal | None:
+    return look_at(lambda offset, length: content[offset : offset + length], len(content), memory_mib=memory_mib)
+
+
+def facts(content: bytes, *, memory_mib: int = MEMORY_MIB) -> VideoFacts:
+    found = seen(content, memory_mib=memory_mib)
     assert isinstance(found, VideoFacts), found
     return found
 
@@ -112,7 +115,7 @@ def test_only_the_ends_of_a_large_file_are_read(tmp_path: Path, monkeypatch: pyt
         read.add(offset)
         return content[offset : offset + length]
 
-    assert isinstance(look_at(reads, len(content)), VideoFacts)
+    assert isinstance(look_at(reads, len(content), memory_mib=MEMORY_MIB), VideoFacts)
     assert {0, len(content) // 32768 * 32768} <= read
     assert len(read) * 32768 < len(content) / 4
 
@@ -270,6 +273,21 @@ def test_confined_process_has_so_much_memory_and_time():
     assert confined("while True: pass").returncode == -signal.SIGXCPU
 
 
+def test_a_look_takes_no_more_memory_than_it_is_given(monkeypatch: pytest.MonkeyPatch):
+    """A worker's size bounds it, so that a file cannot take the worker with it."""
+    inside(
+        monkeypatch,
+        "sys.path[:0] = sys.argv[1].split(':')\nfrom backend.probe import inside\n"
+        "inside.confine = lambda **limits: (inside.tell({'fault': limits}), sys.exit())\ninside.main()",
+    )
+    with pytest.raises(ProbeFailed, match=f"'memory_bytes': {600 * 1024**2}"):
+        seen(b"x", memory_mib=600)
+
+
+def test_least_memory_that_a_worker_may_give_suffices_for_large_pictures(tmp_path: Path):
+    assert facts(clip(tmp_path / "a.mp4", frames=2, size=(7680, 4320)), memory_mib=512).width == 7680
+
+
 def test_where_memory_runs_out_the_confined_process_goes_first():
     """And not the worker, which looks after everything else."""
     assert confined(
@@ -336,7 +354,7 @@ def test_taken_over_probe_reads_no_more_than_the_object_and_not_all_of_it(monkey
         "    while length: length -= len(os.read(0, length))\n"
         'os.write(1, b\'{"refused": "video_unreadable"}\\n\')',
     )
-    assert look_at(read, blocks * 16) is None
+    assert look_at(read, blocks * 16, memory_mib=MEMORY_MIB) is None
     assert len(asked) == 2 * BLOCKS_AT_MOST  # it is looked at twice
     assert max(asked) < blocks * 16
 
@@ -372,4 +390,4 @@ def test_connection_that_breaks_while_it_reads_is_told_as_such():
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        look_at(read, 1000)
+        look_at(read, 1000, memory_mib=MEMORY_MIB)

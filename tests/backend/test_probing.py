@@ -148,9 +148,9 @@ def test_one_file_is_looked_at_by_one_worker(
     others: list[int] = []
     look_at = probing.look_at
 
-    def while_another_comes(*args: Any) -> Any:
+    def while_another_comes(*args: Any, **limits: Any) -> Any:
         others.append(probe_once(bucket))
-        return look_at(*args)
+        return look_at(*args, **limits)
 
     finished(api, film)
     monkeypatch.setattr(probing, "look_at", while_another_comes)
@@ -161,7 +161,7 @@ def test_one_file_is_looked_at_by_one_worker(
 def test_file_of_a_worker_that_died_is_looked_at_by_the_next(
     api: APIClient, bucket: MediaBucket, film: bytes, monkeypatch: pytest.MonkeyPatch
 ):
-    def dies(*args: Any) -> None:
+    def dies(*args: Any, **limits: Any) -> None:
         raise KeyboardInterrupt
 
     finished(api, film)
@@ -180,7 +180,7 @@ def test_file_that_no_probe_comes_to_an_end_with_is_given_up(
 ):
     """It must not keep the workers from all others, nor its owner waiting for ever."""
 
-    def fails(*args: Any) -> None:
+    def fails(*args: Any, **limits: Any) -> None:
         raise ProbeFailed("a fault of ours")
 
     monkeypatch.setattr(probing, "look_at", fails)
@@ -200,9 +200,9 @@ def test_late_verdict_changes_nothing(
     """A worker that was slower than its lease finds that another one has answered."""
     look_at = probing.look_at
 
-    def overtaken(*args: Any) -> Any:
+    def overtaken(*args: Any, **limits: Any) -> Any:
         Video.objects.update(status="refused", refusal_code="video_empty")
-        return look_at(*args)
+        return look_at(*args, **limits)
 
     finished(api, film)
     monkeypatch.setattr(probing, "look_at", overtaken)

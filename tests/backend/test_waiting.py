@@ -14,7 +14,8 @@ from backend.gateways.batch_jobs import BATCH
 from backend.videos.following import follow_job
 from backend.videos.job_events import JobEvent
 from backend.videos.models import Analysis, OutboxMessage, OwedCall
-from backend.videos.waiting import BLOCKED_ON_DEMAND, BLOCKED_ON_SPOT, IN_LINE, hurry_once
+from backend.videos.pulse import beat
+from backend.videos.waiting import BLOCKED_ON_DEMAND, BLOCKED_ON_SPOT, IN_LINE, LONG, hurry_once
 from contract.messages import AnalysisRequest
 from tests.backend.making import job_event, make_analysis, make_video
 
@@ -144,6 +145,30 @@ def test_more_jobs_wait_than_one_call_describes(owner: User):
         waiting_for(owner, IN_LINE + MINUTE, batch_job_id=f"job-{number}", video=video)
     assert hurry_once(Batch("RUNNABLE")) == BATCH + 1
     assert set(Analysis.objects.values_list("status", flat=True)) == {"queued"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        pytest.param({}, True, id="waits"),
+        pytest.param({"batch_state": "PENDING"}, True, id="an array waits"),
+        pytest.param({"batch_state": "RUNNING", "status": "running"}, False, id="has started"),
+        pytest.param({"status": "cancelled"}, False, id="is over"),
+    ],
+)
+def test_a_job_that_waits_long_is_told_every_minute(owner: User, caplog: Any, columns: dict[str, str], told: bool):
+    """So that an alarm hears of it as long as it lasts, whatever the reason."""
+    caplog.set_level("INFO")
+    waiting_for(owner, LONG - MINUTE, **columns)
+    beat()
+    waiting_for(owner, LONG + MINUTE, **columns)
+    beat()
+    waiting_for(owner, LONG + 2 * MINUTE, **columns)
+    beat()
+
+    lines = [line for line in caplog.records if line.msg == "jobs wait long for a machine"]
+    assert [line.jobs_waiting_long for line in lines] == ([1, 2] if told else [])
+    assert [line.longest_wait_seconds // 60 for line in lines] == ([31, 32] if told else [])
 
 
 def test_the_time_counts_from_when_the_job_became_runnable(owner: User):

@@ -202,3 +202,19 @@ def test_the_worker_sends_what_a_job_ended(database_url: str, receiver: Receiver
 def test_documented_verification_needs_nothing_but_python():
     code = DOCS.read_text().split("```python\n")[1].split("```")[0]
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True, timeout=60)
+
+
+def test_port_that_no_delivery_could_reach_is_refused_where_the_firewall_is_told(api: APIClient, settings: Any):
+    settings.WEBHOOK_PORTS = (443, 8443)
+    refused = api.post("/api/webhooks", {"url": "https://hooks.example:9443/x"}, format="json")
+    assert refused.status_code == 400
+    assert refused.json()["errors"] == {
+        "url": ["Its port must be one that this installation can reach: 443, 8443."]
+    }
+    for url in ("https://hooks.example", "https://hooks.example:443/", "https://hooks.example:8443/"):
+        made = api.post("/api/webhooks", {"url": url}, format="json")
+        assert made.status_code == 201
+    change = api.patch(f"/api/webhooks/{made.json()['id']}", {"url": "https://hooks.example:9443/"}, format="json")
+    assert change.status_code == 400
+    settings.WEBHOOK_PORTS = None  # no firewall is told
+    assert api.post("/api/webhooks", {"url": "https://hooks.example:9443/"}, format="json").status_code == 201

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from contract.prices import prices
 from costs.__main__ import MARKER, main
 from costs.designs import Habits, all_in_image, always_on, built_per_job, split, synchronous, warm_pool
-from costs.environments import ENVIRONMENTS, bill
+from costs.environments import BYTES_PER_DETECTION, ENVIRONMENTS, bill, obstacles
 from costs.inputs import HOURS, Machine, Purchase, Workload
 from costs.queueing import mean_wait, refused, servers_for
 from costs.winning import break_even, winning
@@ -160,7 +160,7 @@ def test_what_is_fixed_stays_and_what_videos_add_is_zero_without_them(work, mach
 
 
 def test_the_printed_lines_add_up_to_the_printed_sum(capsys: pytest.CaptureFixture[str]):
-    main(["--videos", "7", "700"])
+    main(["--videos", "7", "250"])
 
     table = capsys.readouterr().out.split("## A month of each environment")[1].split("## The designs")[0]
     rows = [row.strip("| ").split(" | ") for row in table.splitlines() if row.startswith("|") and "---" not in row]
@@ -170,6 +170,37 @@ def test_the_printed_lines_add_up_to_the_printed_sum(capsys: pytest.CaptureFixtu
     for column in range(1, 5):
         added = sum(float(row[column].replace(",", "")) for row in lines)
         assert float(sums[column].strip("*").replace(",", "")) == pytest.approx(added, abs=0.06)
+
+
+def test_a_load_beyond_an_environments_limits_is_told_and_not_billed(capsys: pytest.CaptureFixture[str]):
+    """576 videos of ten minutes a day keep the four machines of `minimal` busy, interruptions apart."""
+    main(["--videos", "560", "577", "--kept-days", "5"])
+
+    table = capsys.readouterr().out.split("## A month of each environment")[1].split("## The designs")[0]
+    rows = {cells[0]: cells[1:] for cells in (line.strip("| ").split(" | ") for line in table.splitlines())}
+    assert [cell == "**not carried**" for cell in rows["**the month**"]] == [False, True, False, False]
+    assert [cell == "-" for cell in rows["GPU machines"]] == [False, True, False, False]
+    assert rows["the month, GPU On-Demand"][:2] == ["not carried", "not carried"]  # eight vCPUs, two machines
+    told = " ".join(table.split())
+    assert "minimal does not carry 577 videos a day on Spot machines: they keep" in told
+    assert "and `spot_max_vcpus = 16` lets 4 run." in told
+    assert "minimal does not carry 560 videos a day on Spot" not in told
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda environment: environment.name)
+@given(work=workloads, purchase=purchases)
+def test_what_is_carried_fits_the_machines_and_the_storage(environment, work, purchase):
+    fits = not obstacles(environment, work, Machine(interrupted=0), purchase)
+    limit = environment.spot_max_vcpus if purchase is Purchase.SPOT else environment.on_demand_max_vcpus
+    minutes = limit // 4 * 60 * HOURS
+    gib = work.videos * work.kept_days / 30 * work.video_minutes * 60 * 30 * 3 * BYTES_PER_DETECTION / 2**30
+    assume(abs(gib / environment.database_max_gib - 1) > 1e-9)
+    assert fits == (work.videos * work.work_minutes < minutes and gib < environment.database_max_gib)
+
+
+@pytest.mark.parametrize(("instance", "vcpus"), [("g4dn.xlarge", 4), ("g6.2xlarge", 8)])
+def test_a_machines_vcpus_follow_from_its_name(instance: str, vcpus: int):
+    assert Machine(instance=instance).vcpus == vcpus
 
 
 def test_own_numbers_change_what_is_told(capsys: pytest.CaptureFixture[str]):

@@ -14,11 +14,15 @@ import pytest
 
 from contract.manifest import RUNTIME_ABI
 from local.ports import HOST, free_port
+from tests.terraform.authorities import Authority
+from tests.terraform.census import census
+from tests.terraform.iam.permissions import walked
 from tests.terraform.running import REPOSITORY, Configuration, required, stage
 from tools import lambda_zip
 
 REGION = "us-east-1"
 DOMAIN = "video.example.org"
+MAIL_URL = "smtps://user:password@mail.example.org/no-reply@example.org"
 
 # What moto does not have. Each of these files holds nothing else, and terraform's own mocks check them.
 NOT_IN_MOTO = ("redrive_allow.tf", "autoscaling.tf", "budget.tf")
@@ -54,20 +58,18 @@ class Applied:
     configuration: Configuration
     state: dict[str, Any]
     outputs: dict[str, Any]
+    before: dict[str, set[str]]  # the census of the account
+
+    def types(self) -> set[str]:
+        return {one["type"] for one in walked(self.state["values"]["root_module"]) if one["mode"] == "managed"}
 
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
         """Values of the resources of one type, by address."""
-        found: dict[str, dict[str, Any]] = {}
-
-        def walk(module: dict[str, Any]) -> None:
-            for resource in module.get("resources", ()):
-                if resource["mode"] == "managed" and resource["type"] == kind:
-                    found[resource["address"]] = resource["values"]
-            for child in module.get("child_modules", ()):
-                walk(child)
-
-        walk(self.state["values"]["root_module"])
-        return found
+        return {
+            resource["address"]: dict(resource["values"])
+            for resource in walked(self.state["values"]["root_module"])
+            if resource["mode"] == "managed" and resource["type"] == kind
+        }
 
     def policies(self, role: str) -> list[dict[str, Any]]:
         """The rendered policies of a role, named as in the output `role_names`."""
@@ -81,6 +83,14 @@ def lambda_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make lambda-zip` makes."""
     path = tmp_path_factory.mktemp("package") / "lambda_sqs_to_batch.zip"
     lambda_zip.build(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Certificates as RDS has them."""
+    path = tmp_path_factory.mktemp("authority") / "bundle.pem"
+    path.write_bytes(Authority.make().pem)
     return path
 
 
@@ -135,20 +145,46 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """What an operator has before, and keeps afterwards."""
+
+    hosted_zone_id: str
+    mail_url_secret_arn: str
+
+
 @pytest.fixture(scope="session")
-def applied_account(moto_account: Account, staged: Path) -> Configuration:
-    """`terraform/account`, applied."""
-    configuration = Configuration(
-        folder=staged / "account", environment=moto_account.environment, variables={"region": REGION}
-    )
-    configuration.initialise()
-    configuration.apply()
+def given(moto_account: Account) -> Given:
     # moto spells the service's own role in its way, and AWS Batch asks for it by AWS's name.
     moto_account.client("iam").create_role(
         Path="/aws-service-role/batch.amazonaws.com/",
         RoleName="AWSServiceRoleForBatch",
         AssumeRolePolicyDocument="{}",
     )
+    zone = moto_account.client("route53").create_hosted_zone(Name="example.org", CallerReference="tests")
+    mail = moto_account.client("secretsmanager").create_secret(Name="framebatch/mail-url", SecretString=MAIL_URL)
+    return Given(hosted_zone_id=zone["HostedZone"]["Id"].rpartition("/")[2], mail_url_secret_arn=mail["ARN"])
+
+
+@pytest.fixture(scope="session")
+def untouched(moto_account: Account, given: Given) -> dict[str, set[str]]:
+    """The census of the account before anything is applied."""
+    return census(moto_account.client)
+
+
+@pytest.fixture(scope="session")
+def applied_account(moto_account: Account, untouched: dict[str, set[str]], staged: Path) -> Configuration:
+    """`terraform/account`, applied."""
+    configuration = Configuration(
+        folder=staged / "account",
+        environment=moto_account.environment,
+        variables={
+            "region": REGION,
+            "github": {"repository": "example/framebatch", "bake_clip_arn": "arn:aws:s3:::clips/street.mp4"},
+        },
+    )
+    configuration.initialise()
+    configuration.apply()
     return configuration
 
 
@@ -159,9 +195,10 @@ def applied(
     published_image: None,
     staged: Path,
     lambda_package: Path,
+    authority: Path,
+    given: Given,
 ) -> Applied:
     """`terraform/environments/minimal`, applied once for all tests."""
-    zone = moto_account.client("route53").create_hosted_zone(Name="example.org", CallerReference="tests")
     repositories = applied_account.outputs()["repository_urls"]
     configuration = Configuration(
         folder=staged / "environments" / "minimal",
@@ -170,21 +207,25 @@ def applied(
             "region": REGION,
             "availability_zones": [f"{REGION}a", f"{REGION}b"],
             "domain_name": DOMAIN,
-            "hosted_zone_id": zone["HostedZone"]["Id"].rpartition("/")[2],
+            "hosted_zone_id": given.hosted_zone_id,
             "analysis_image": f"{repositories['analysis']}:0123abc",
             "backend_image": f"{repositories['backend']}:0123abc",
             "lambda_package": str(lambda_package),
+            "database_ca_bundle": str(authority),
+            "mail": {"url_secret_arn": given.mail_url_secret_arn, "port": 465},
             "alarm_emails": ["operators@example.org"],
             "monthly_budget_usd": 50,
         },
     )
     configuration.initialise()
+    before = census(moto_account.client)
     configuration.apply()
     return Applied(
         account=moto_account,
         configuration=configuration,
         state=configuration.state(),
         outputs=configuration.outputs(),
+        before=before,
     )
 
 

@@ -89,9 +89,9 @@ class Configuration:
         values = json.dumps(dict(self.variables))
         (self.folder / "test.auto.tfvars.json").write_text(values, encoding="utf-8")
 
-    def plan(self) -> dict[str, Any]:
-        """The plan's JSON."""
-        self("plan", "-out=plan")
+    def plan(self, **variables: str) -> dict[str, Any]:
+        """The plan's JSON, with some variables of its own."""
+        self("plan", "-out=plan", *(f"-var={name}={value}" for name, value in variables.items()))
         return json.loads(self("show", "-json", "plan"))
 
     def apply(self) -> None:

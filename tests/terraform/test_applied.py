@@ -1,16 +1,23 @@
 """The environment `minimal`, applied for real on moto, is what the product needs."""
 
+import asyncio
 import json
+from base64 import b64decode
+from email import message_from_bytes
+from ipaddress import ip_network
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from botocore.validate import validate_parameters
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from backend.config.environment import Environment
 from contract.jobs import SCRATCH_FOLDER, job_definition
 from contract.plans import SHARES
 from lambda_sqs_to_batch.settings import Settings
 from tests.terraform.conftest import DOMAIN, REGION
+from tests.terraform.running import run_with_all_it_starts
 
 pytestmark = [pytest.mark.xdist_group("terraform"), pytest.mark.timeout(900)]
 
@@ -47,13 +54,7 @@ def test_second_plan_changes_nothing_but_what_moto_misreads(applied):
 
 def test_api_and_worker_start_with_the_environment_they_are_given(applied):
     """What comes from Secrets Manager is added by ECS under the names in the task's definition."""
-    for program in ("api", "worker", "migrate"):
-        (task,) = [
-            task
-            for address, task in applied.resources("aws_ecs_task_definition").items()
-            if f'["{program}"]' in address
-        ]
-        (container,) = json.loads(task["container_definitions"])
+    for program, container in _containers(applied):
         given = {one["name"]: one["value"] for one in container["environment"]}
         secrets = {one["name"]: _secret(applied, one["valueFrom"]) for one in container["secrets"]}
         assert given == applied.outputs["backend_environments"][program]
@@ -61,8 +62,95 @@ def test_api_and_worker_start_with_the_environment_they_are_given(applied):
         assert environment.allowed_hosts == (DOMAIN,)
         assert environment.https
         assert not environment.debug
-        assert environment.database["OPTIONS"] == {"sslmode": "require"}
+        assert environment.database["OPTIONS"] == {
+            "sslmode": "verify-full",
+            "sslrootcert": "/tmp/database-ca.pem",
+        }
+        assert (environment.mail is not None) == (program == "api")
+        assert environment.webhook_ports == (443,)
         assert (environment.database["PASSWORD"], len(secrets["PGPASSWORD"])) == ("", 40)
+
+
+def test_what_a_task_reads_as_files_is_laid_out_before_its_program_starts(applied, authority, tmp_path):
+    """The container's own entry point, run in a folder that takes the place of /tmp."""
+    for _, container in _containers(applied):
+        shell, flag, script, name = container["entryPoint"]
+        given = {one["name"]: one["value"] for one in container["environment"]}
+        done = run_with_all_it_starts(
+            [shell, flag, script.replace("/tmp/", f"{tmp_path}/"), name, "printenv", "RUNTIME_MANIFEST"],
+            seconds=60,
+            environment=given,
+        )
+        assert done.stdout.strip() == given["RUNTIME_MANIFEST"], done.stderr
+        laid_out = {path.name: path.read_text(encoding="utf-8").strip() for path in tmp_path.iterdir()}
+        assert laid_out == {
+            "manifest.json": given["MANIFEST"].strip(),
+            "database-ca.pem": authority.read_text(encoding="utf-8").strip(),
+        }
+
+
+def test_machine_lays_the_authorities_certificates_out_for_jobs(applied, authority, tmp_path):
+    """The script of its user data, run with a folder in the place of the machine's."""
+    (template,) = applied.resources("aws_launch_template").values()
+    (part,) = message_from_bytes(b64decode(template["user_data"])).get_payload()
+    (tmp_path / "etc" / "ecs").mkdir(parents=True)
+    (tmp_path / "opt" / "runtime").mkdir(parents=True)
+    script = part.get_payload().replace(" /etc/", f" {tmp_path}/etc/").replace(" /opt/", f" {tmp_path}/opt/")
+    done = run_with_all_it_starts(["bash", "-euc", script], seconds=60)
+    assert done.returncode == 0, done.stderr
+    job = {one["name"]: one["value"] for one in _job(applied)["environment"]}
+    options = dict(parse_qsl(urlsplit(job["DATABASE_URL"]).query))
+    assert options == {"sslmode": "verify-full", "sslrootcert": "/opt/runtime/database-ca.pem"}
+    read = (tmp_path / options["sslrootcert"].lstrip("/")).read_text(encoding="utf-8")
+    assert read.strip() == authority.read_text(encoding="utf-8").strip()
+    assert "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true" in (tmp_path / "etc" / "ecs" / "ecs.config").read_text()
+    (mounted,) = [one for one in _job(applied)["mountPoints"] if one["containerPath"] == "/opt/runtime"]
+    assert mounted["readOnly"]
+
+
+def test_tables_of_the_next_image_can_be_made_before_its_code_serves(applied):
+    """One apply changes the task that migrates, and nothing that serves."""
+    (image,) = {container["image"] for _, container in _containers(applied)}
+    changed = {
+        change["address"]: json.loads(change["change"]["after"]["container_definitions"])[0]["image"]
+        for change in applied.configuration.plan(migrate_image=f"{image}-next")["resource_changes"]
+        if change["type"] == "aws_ecs_task_definition" and change["change"]["actions"] != ["no-op"]
+    }
+    (address,) = [one for one in applied.resources("aws_ecs_task_definition") if '["migrate"]' in one]
+    assert changed == {address: f"{image}-next"}
+
+
+def test_users_are_told_apart_by_what_the_load_balancers_subnets_say(applied):
+    """Of the addresses that a request claims to come from, the one that the load balancer saw counts."""
+    command = dict(_containers(applied))["api"]["command"]
+    trusted = command[command.index("--forwarded-allow-ips") + 1]
+    (balancer,) = applied.resources("aws_lb").values()
+    subnets = applied.account.client("ec2").describe_subnets(SubnetIds=balancer["subnets"])["Subnets"]
+    assert set(trusted.split(",")) == {subnet["CidrBlock"] for subnet in subnets}
+    inside = next(ip_network(subnet["CidrBlock"]).network_address + 5 for subnet in subnets)
+    for claimed in ("", "10.40.0.9, ", "203.0.113.9, "):
+        assert _client(trusted, str(inside), f"{claimed}198.51.100.7") == "198.51.100.7"
+    (database,) = {
+        subnet["CidrBlock"]
+        for subnet in applied.account.client("ec2").describe_subnets(
+            SubnetIds=next(iter(applied.resources("aws_db_subnet_group").values()))["subnet_ids"][:1]
+        )["Subnets"]
+    }
+    neighbour = str(ip_network(database).network_address + 5)
+    assert _client(trusted, neighbour, "198.51.100.7") == neighbour
+    kept = int(command[command.index("--timeout-keep-alive") + 1])
+    assert kept > balancer["idle_timeout"], "the API would close a connection that the load balancer still uses"
+
+
+def test_mail_and_webhooks_leave_by_the_ports_that_were_asked_for(applied):
+    (group,) = [
+        one for address, one in applied.resources("aws_security_group").items() if '["backend"]' in address
+    ]
+    rules = applied.account.client("ec2").describe_security_group_rules(
+        Filters=[{"Name": "group-id", "Values": [group["id"]]}]
+    )["SecurityGroupRules"]
+    to_internet = {rule["ToPort"] for rule in rules if rule["IsEgress"] and rule.get("CidrIpv4") == "0.0.0.0/0"}
+    assert to_internet == {443, 465}
 
 
 def test_lambda_starts_with_the_environment_it_is_given(applied):
@@ -152,7 +240,9 @@ def test_command_that_migrates_names_what_is_there(applied):
     container = task["containerDefinitions"][0]
     assert container["command"] == ["python", "-m", "backend.manage", "migrate", "--no-input"]
     # Another command in its place finds the same manifest.
-    assert container["entryPoint"][2:] == ['printf %s "$MANIFEST" > /tmp/manifest.json && exec "$@"', "sh"]
+    migrates = container["entryPoint"]
+    others = [one for _, one in _containers(applied)]
+    assert [one["entryPoint"] for one in others] == [migrates] * 3
     network = arguments["networkConfiguration"]["awsvpcConfiguration"]
     assert network["assignPublicIp"] == "ENABLED"
     subnets = ec2.describe_subnets(SubnetIds=network["subnets"])["Subnets"]
@@ -174,6 +264,29 @@ def test_account_has_a_place_for_images_and_states(applied, applied_account):
     versioning = applied.account.client("s3").get_bucket_versioning(Bucket=outputs["state_bucket"])
     assert versioning["Status"] == "Enabled"
     assert outputs["state_bucket"].endswith(REGION)
+
+
+def _containers(applied: Any) -> list[tuple[str, dict[str, Any]]]:
+    """The containers of the API, the worker and the migration, by name."""
+    tasks = applied.resources("aws_ecs_task_definition").values()
+    return [(one["name"], one) for task in tasks for one in json.loads(task["container_definitions"])]
+
+
+def _job(applied: Any) -> dict[str, Any]:
+    (definition,) = applied.resources("aws_batch_job_definition").values()
+    return dict(json.loads(definition["container_properties"]))
+
+
+def _client(trusted: str, peer: str, forwarded: str) -> str:
+    """The client's address as the application is told it, of a request that came from `peer`."""
+    told = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        told.append(scope["client"][0])
+
+    scope: Any = {"type": "http", "client": (peer, 1), "headers": [(b"x-forwarded-for", forwarded.encode())]}
+    asyncio.run(ProxyHeadersMiddleware(application, trusted_hosts=trusted)(scope, None, None))  # type: ignore[arg-type]
+    return str(told[0])
 
 
 def _secret(applied: Any, arn: str) -> str:

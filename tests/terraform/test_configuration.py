@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,31 +92,51 @@ def test_every_rule_of_a_variable_refuses_something(module):
     assert rules <= refused
 
 
-def test_idle_machines_leave_after_the_delay_that_is_set(tmp_path, monkeypatch):
-    """With a stand-in for AWS's command line, and the request held against AWS's own description of it."""
+def test_idle_machines_leave_after_the_delay_that_is_set_and_at_once_when_it_is_taken_back(tmp_path, monkeypatch):
+    """With a stand-in for AWS's command line, and the requests held against AWS's own description of them."""
     batch = stage(tmp_path) / "modules" / "batch"
     tests = batch / "tests" / "batch.tftest.hcl"
     whole = tests.read_text(encoding="utf-8")
     mocked, given = whole[: whole.index("variables {")], whole[whole.index("variables {") : whole.index("run ")]
-    run = 'run "sets_the_delay" {\n  variables {\n    idle_minutes = 45\n  }\n}\n'
-    tests.write_text(mocked.replace("source =", f"{_MOCKED_ARNS}  source =") + given + run, encoding="utf-8")
+    runs = "".join(
+        f'run "{name}" {{\n  variables {{\n    idle_minutes = {minutes}\n  }}\n}}\n'
+        for name, minutes in (("sets_the_delay", "45"), ("takes_it_back", "null"))
+    )
+    tests.write_text(mocked.replace("source =", f"{_MOCKED_ARNS}  source =") + given + runs, encoding="utf-8")
     said = tmp_path / "said"
     program = tmp_path / "aws"
-    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {said}\n', encoding="utf-8")
+    program.write_text(_AWS.format(python=sys.executable, said=said), encoding="utf-8")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     configuration = Configuration(folder=batch)
     configuration.initialise()
     configuration("test")
-    words = said.read_text(encoding="utf-8").splitlines()
-    assert words[:3] == ["batch", "update-compute-environment", "--cli-input-json"]
-    requests = [json.loads(word) for word in words if word.startswith("{")]
-    assert len(requests) == 2
+    calls = [json.loads(line) for line in said.read_text(encoding="utf-8").splitlines()]
+    requests = [json.loads(words[3]) for words in calls if words[1] == "update-compute-environment"]
+    delays = [request["computeResources"]["scalingPolicy"]["minScaleDownDelayMinutes"] for request in requests]
+    assert delays == [45, 45, 0, 0]  # for Spot and On-Demand
     shape = boto3.client("batch").meta.service_model.operation_model("UpdateComputeEnvironment").input_shape
     for request in requests:
         validate_parameters(request, shape)
-        assert request["computeResources"] == {"scalingPolicy": {"minScaleDownDelayMinutes": 45}}
+    # Until an update is over, the environment can be given to no queue and cannot be destroyed.
+    asked = [words for words in calls if words[1] == "describe-compute-environments"]
+    assert len(asked) == len(requests) + 1
+    assert {words[3] for words in asked} == {requests[0]["computeEnvironment"]}
 
+
+# Says the first time that the update is not over yet.
+_AWS = """#!{python}
+import json, sys
+with open("{said}", "a") as file:
+    file.write(json.dumps(sys.argv[1:]) + "\\n")
+if "describe-compute-environments" in sys.argv:
+    try:
+        open("{said}.first", "x")
+    except FileExistsError:
+        print("VALID")
+    else:
+        print("UPDATING")
+"""
 
 _MOCKED_ARNS = """
   mock_resource "aws_iam_role" {

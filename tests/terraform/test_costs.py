@@ -43,6 +43,7 @@ class Declared:
             database=f"rds_{database['instance_class'].replace('.', '_')}_hour",
             database_zones=2 if database["multi_az"] else 1,
             database_gib=database["allocated_storage"],
+            database_max_gib=database["max_allocated_storage"],
             api=self._service("api"),
             worker=self._service("worker"),
             public_addresses=balancers * zones + reached + len(self.of("aws_eip")),
@@ -51,8 +52,15 @@ class Declared:
             secrets=len(self.of("aws_secretsmanager_secret")),
             alarm_metrics=sum(metrics),
             dashboards=len(self.of("aws_cloudwatch_dashboard")),
+            spot_max_vcpus=self._max_vcpus("SPOT"),
+            on_demand_max_vcpus=self._max_vcpus("EC2"),
             idle_minutes=float(idle.group(1)) if idle else None,
         )
+
+    def _max_vcpus(self, kind: str) -> int:
+        environments = (one["compute_resources"][0] for one in self.of("aws_batch_compute_environment"))
+        (found,) = (one["max_vcpus"] for one in environments if one["type"] == kind)
+        return int(found)
 
     def _service(self, name: str) -> Service:
         (service,) = (one for one in self.of("aws_ecs_service") if one["name"] == name)

@@ -1,12 +1,13 @@
 """What sets the two environments apart, in the plans that a first `apply` would make."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.terraform.conftest import PROVIDER_FOR_MOTO, REGION
-from tests.terraform.running import Configuration, stage
+from tests.terraform.running import TERRAFORM, Configuration, stage
 
 pytestmark = [pytest.mark.xdist_group("terraform"), pytest.mark.timeout(900)]
 
@@ -37,7 +38,11 @@ class Planned:
 
 @pytest.fixture(scope="module")
 def plans(
-    moto_account: Any, published_image: None, lambda_package: Path, tmp_path_factory: pytest.TempPathFactory
+    moto_account: Any,
+    published_image: None,
+    lambda_package: Path,
+    authority: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Planned]:
     folder = stage(tmp_path_factory.mktemp("planned"))
     plans = {}
@@ -55,6 +60,7 @@ def plans(
                 "analysis_image": f"{IMAGES}/analysis:1",
                 "backend_image": f"{IMAGES}/backend:1",
                 "lambda_package": str(lambda_package),
+                "database_ca_bundle": str(authority),
                 "alarm_emails": ["operators@example.org"],
                 "monthly_budget_usd": 50,
             },
@@ -144,3 +150,24 @@ def test_every_log_ends_and_every_queue_is_watched(plans, name):
         if "QueueName" in (alarm.get("dimensions") or {})
     }
     assert {queue["name"] for queue in planned.all("aws_sqs_queue")} == watched
+
+
+def test_environments_ask_and_tell_the_same():
+    """Whoever knows one knows the other: sizes are chosen in main.tf, and here a tag alone differs."""
+    folders = [TERRAFORM / "environments" / name for name in ("minimal", "production")]
+    for file in ("variables.tf", "outputs.tf"):
+        one, other = ((folder / file).read_text(encoding="utf-8") for folder in folders)
+        assert one == other, file
+    one, other = ((folder / "versions.tf").read_text(encoding="utf-8") for folder in folders)
+    assert one.replace('Environment = "minimal"', 'Environment = "production"') == other
+    assert [sorted(path.name for path in folder.glob("*.tf")) for folder in folders] == [_FILES, _FILES]
+    passed = [
+        dict(re.findall(r"^  (\w+) += (var\.\w+|true|false|\d+)$", text, re.MULTILINE))
+        for text in ((folder / "main.tf").read_text(encoding="utf-8") for folder in folders)
+    ]
+    assert {name for name in passed[0] if passed[0][name] != passed[1].get(name)} == MAY_DIFFER
+    assert passed[0].keys() == passed[1].keys()
+
+
+_FILES = ["main.tf", "outputs.tf", "variables.tf", "versions.tf"]
+MAY_DIFFER = {"deletion_protection", "log_retention_days"}  # of what is not grouped by parts

@@ -8,7 +8,10 @@ module "framebatch" {
   certificate_arn     = var.certificate_arn
   analysis_image      = var.analysis_image
   backend_image       = var.backend_image
+  migrate_image       = var.migrate_image
   lambda_package      = var.lambda_package
+  database_ca_bundle  = var.database_ca_bundle
+  mail                = var.mail
   deletion_protection = false
   log_retention_days  = 14
 
@@ -29,7 +32,7 @@ module "framebatch" {
   backend = {
     sizes = {
       api    = { cpu = 256, memory_mib = 512, tasks = 1 }
-      worker = { cpu = 256, memory_mib = 512, tasks = 1 }
+      worker = { cpu = 256, memory_mib = 1024, tasks = 1 }
     }
     api_max_tasks = 2
   }

@@ -8,11 +8,14 @@ module "framebatch" {
   certificate_arn     = var.certificate_arn
   analysis_image      = var.analysis_image
   backend_image       = var.backend_image
+  migrate_image       = var.migrate_image
   lambda_package      = var.lambda_package
+  database_ca_bundle  = var.database_ca_bundle
+  mail                = var.mail
   deletion_protection = true
   log_retention_days  = 90
 
-  # The NAT gateway is for webhooks of users, which wait while its zone is away; AWS is reached in every zone.
+  # The NAT gateway is for webhooks of users and for mail, which wait while its zone is away; AWS is reached in every zone.
   network = {
     availability_zones  = var.availability_zones
     nat_gateways        = 1
@@ -27,7 +30,7 @@ module "framebatch" {
   database = {
     instance_class       = "db.m7g.large"
     storage_gib          = 100
-    max_storage_gib      = 1000
+    max_storage_gib      = 4000
     multi_az             = true
     backup_days          = 14
     performance_insights = true
@@ -37,7 +40,7 @@ module "framebatch" {
 
   jobs = {
     instance_types      = ["g4dn.xlarge", "g4dn.2xlarge", "g5.xlarge", "g5.2xlarge", "g6.xlarge", "g6.2xlarge"]
-    spot_max_vcpus      = 256
+    spot_max_vcpus      = 384
     on_demand_max_vcpus = 64
     idle_minutes        = 20
     environment         = { PRECISION = "native" }
@@ -46,7 +49,7 @@ module "framebatch" {
   backend = {
     sizes = {
       api    = { cpu = 512, memory_mib = 1024, tasks = 2 }
-      worker = { cpu = 512, memory_mib = 1024, tasks = 2 }
+      worker = { cpu = 512, memory_mib = 2048, tasks = 2 }
     }
     api_max_tasks      = 10
     container_insights = true

@@ -45,9 +45,26 @@ variable "backend_image" {
   description = "Image of the backend in ECR, by its digest or an immutable tag."
 }
 
+variable "migrate_image" {
+  type        = string
+  default     = null
+  description = "Image of the task that migrates, where it shall be the next one: its tables are made before its code serves. Null for backend_image."
+}
+
 variable "lambda_package" {
   type        = string
   description = "Path of the Lambda's zip file, as `make lambda-zip` makes it."
+}
+
+variable "database_ca_bundle" {
+  type        = string
+  description = "Path of the region's certificates of RDS, as https://truststore.pki.rds.amazonaws.com/REGION/REGION-bundle.pem gives them, against which the database's is verified."
+}
+
+variable "mail" {
+  type        = object({ url_secret_arn = string, port = optional(number, 465) })
+  default     = null
+  description = "Secret that holds MAIL_URL, made and filled by an operator, and the mail server's port, which the network then lets through. Null sends no mail."
 }
 
 variable "alarm_emails" {

@@ -1,8 +1,8 @@
 # A role for what starts the containers, and one each for the API and the worker.
 
 locals {
-  repository     = regex("^([0-9]+)\\.dkr\\.ecr\\.([^.]+)\\.[^/]+/([^:@]+)", var.image)
-  repository_arn = "arn:aws:ecr:${local.repository[1]}:${local.repository[0]}:repository/${local.repository[2]}"
+  # One, unless the image that migrates comes from elsewhere.
+  repositories = distinct([for image in values(local.images) : regex("^([0-9]+)\\.dkr\\.ecr\\.([^.]+)\\.[^/]+/([^:@]+)", image)])
 }
 
 data "aws_iam_policy_document" "assume" {
@@ -32,7 +32,7 @@ data "aws_iam_policy_document" "execution" {
   statement {
     sid       = "ReadSecrets"
     actions   = ["secretsmanager:GetSecretValue"]
-    resources = values(local.secrets)
+    resources = local.secret_arns
   }
 
   statement {
@@ -51,7 +51,7 @@ data "aws_iam_policy_document" "execution" {
   statement {
     sid       = "PullImage"
     actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-    resources = [local.repository_arn]
+    resources = [for repository in local.repositories : "arn:aws:ecr:${repository[1]}:${repository[0]}:repository/${repository[2]}"]
   }
 }
 

@@ -11,19 +11,27 @@ data "aws_ssm_parameter" "manifest" {
 locals {
   contract      = jsondecode(file("${path.module}/../../contract.json"))
   manifest_path = "/tmp/manifest.json"
+  database_ca   = "/tmp/database-ca.pem"
   heartbeat     = "/tmp/heartbeat" # a file that the worker touches every second, as long as no loop hangs
+
+  # What a task lays out as files before its program starts.
+  files = { MANIFEST = local.manifest_path, DATABASE_CA = local.database_ca }
 
   common_environment = merge(var.environment, {
     ALLOWED_HOSTS           = var.domain_name
     CSRF_TRUSTED_ORIGINS    = "https://${var.domain_name}"
     AWS_DEFAULT_REGION      = data.aws_region.current.name
-    DATABASE_URL            = var.database_url
+    DATABASE_URL            = "${var.database_url}&sslrootcert=${local.database_ca}"
+    DATABASE_CA             = var.database_ca
     MEDIA_BUCKET            = var.bucket
     REQUESTS_QUEUE_URL      = var.requests_queue_url
     DEAD_REQUESTS_QUEUE_URL = var.dead_requests_queue_url
     JOB_EVENTS_QUEUE_URL    = var.job_events_queue_url
     RUNTIME_MANIFEST        = local.manifest_path
     MANIFEST                = nonsensitive(data.aws_ssm_parameter.manifest.value)
+    WEBHOOK_PORTS           = join(",", sort(var.webhook_ports))
+    # The worker's own part is half a gibibyte; a look at an upload may take the rest, and is ended before the task is.
+    PROBE_MEMORY_MIB = tostring(min(2048, var.sizes.worker.memory_mib - 512))
   })
 
   environments = {
@@ -31,23 +39,34 @@ locals {
     name => merge(local.common_environment, name == "worker" ? { WORKER_HEARTBEAT = local.heartbeat } : {})
   }
 
+  # The API alone sends mail.
+  mail_secret = var.mail_url_secret_arn == null ? {} : { MAIL_URL = var.mail_url_secret_arn }
   secrets = {
-    PGPASSWORD = var.database_password_secret_arn
-    SECRET_KEY = aws_secretsmanager_secret.secret_key.arn
+    for name in keys(local.programs) :
+    name => merge(
+      { PGPASSWORD = var.database_password_secret_arn, SECRET_KEY = aws_secretsmanager_secret.secret_key.arn },
+      name == "api" ? local.mail_secret : {},
+    )
   }
+  secret_arns = concat(
+    [var.database_password_secret_arn, aws_secretsmanager_secret.secret_key.arn],
+    values(local.mail_secret),
+  )
 
-  # Of the addresses that a request passed, those of our own network are the load balancer's and are believed: the last
-  # one before them is the user's, whatever a user writes in front of it. A connection stays open for longer than the
-  # load balancer keeps it, or it would be closed while a request is on its way.
+  # Of the addresses that a request passed, those of the load balancer's subnets are believed: the last one before them is
+  # the user's, whatever a user writes in front of it. A connection stays open for longer than the load balancer keeps it,
+  # or it would be closed while a request is on its way.
   programs = {
     api = [
       "python", "-m", "uvicorn", "backend.config.asgi:application", "--host", "0.0.0.0", "--port", tostring(var.port),
-      "--proxy-headers", "--forwarded-allow-ips", var.network_cidr,
+      "--proxy-headers", "--forwarded-allow-ips", join(",", var.load_balancer_cidrs),
       "--timeout-keep-alive", "125", "--timeout-graceful-shutdown", "30",
     ]
     worker  = ["python", "-m", "backend.manage", "run_worker"]
     migrate = ["python", "-m", "backend.manage", "migrate", "--no-input"]
   }
+  # The tables of a new image are made before its code serves.
+  images   = { for name in keys(local.programs) : name => name == "migrate" ? coalesce(var.migrate_image, var.image) : var.image }
   services = { for name in ["api", "worker"] : name => var.sizes[name] }
   sizes    = merge(var.sizes, { migrate = { cpu = 256, memory_mib = 512 } })
 
@@ -99,12 +118,12 @@ resource "aws_ecs_task_definition" "this" {
 
   container_definitions = jsonencode([{
     name         = each.key
-    image        = var.image
+    image        = local.images[each.key]
     essential    = true
-    entryPoint   = ["sh", "-c", "printf %s \"$MANIFEST\" > ${local.manifest_path} && exec \"$@\"", "sh"]
+    entryPoint   = ["sh", "-c", "${join(" && ", [for name, path in local.files : format("printf '%%s\\n' \"$%s\" > %s", name, path)])} && exec \"$@\"", "sh"]
     command      = each.value
     environment  = [for name in sort(keys(local.environments[each.key])) : { name = name, value = local.environments[each.key][name] }]
-    secrets      = [for name in sort(keys(local.secrets)) : { name = name, valueFrom = local.secrets[name] }]
+    secrets      = [for name, arn in local.secrets[each.key] : { name = name, valueFrom = arn }]
     portMappings = each.key == "api" ? [{ containerPort = var.port, hostPort = var.port, protocol = "tcp" }] : []
     stopTimeout  = 60
     healthCheck = each.key != "worker" ? null : {

@@ -13,6 +13,17 @@ variable "image" {
   }
 }
 
+variable "migrate_image" {
+  type        = string
+  default     = null
+  description = "Image of the task that migrates, where it shall be another than the services': the next one, whose tables are made before its code serves. Null for the same."
+
+  validation {
+    condition     = var.migrate_image == null ? true : can(regex("^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com/[a-z0-9._/-]+(@sha256:[0-9a-f]{64}|:[A-Za-z0-9._-]+)$", var.migrate_image)) && !endswith(var.migrate_image, ":latest")
+    error_message = "The migrate_image must be null, or an image in ECR with its digest or its tag, and not :latest, which says nothing."
+  }
+}
+
 variable "domain_name" {
   type        = string
   description = "Where users find the product, such as video.example.org."
@@ -55,9 +66,14 @@ variable "port" {
   description = "Where the API listens."
 }
 
-variable "network_cidr" {
-  type        = string
-  description = "The network's block of addresses, from which the load balancer forwards."
+variable "load_balancer_cidrs" {
+  type        = list(string)
+  description = "Addresses of the load balancer's subnets: what it says of a request's origin is believed, and what anybody else says is not."
+
+  validation {
+    condition     = length(var.load_balancer_cidrs) > 0 && alltrue([for cidr in var.load_balancer_cidrs : can(cidrnetmask(cidr)) && cidr != "0.0.0.0/0"])
+    error_message = "The load_balancer_cidrs must be blocks of IPv4 addresses, such as 10.40.0.0/20, and not all of them: anybody could then name any address as his own."
+  }
 }
 
 variable "sizes" {
@@ -89,6 +105,11 @@ variable "sizes" {
     condition     = alltrue([for size in values(var.sizes) : floor(size.tasks) == size.tasks && size.tasks >= 1])
     error_message = "The sizes must ask for at least one task each: without the worker no request is ever sent."
   }
+
+  validation {
+    condition     = var.sizes.worker.memory_mib >= 1024
+    error_message = "The sizes must give the worker a memory_mib of at least 1024: half is its own, the rest is for a look at an upload."
+  }
 }
 
 variable "api_max_tasks" {
@@ -109,12 +130,30 @@ variable "environment" {
 
   validation {
     condition = length(setintersection(keys(var.environment), [
-      "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DATABASE_URL", "DEAD_REQUESTS_QUEUE_URL", "DEBUG", "HTTPS", "JOB_EVENTS_QUEUE_URL",
-      "MANIFEST", "MEDIA_BUCKET", "PGPASSWORD", "REQUESTS_QUEUE_URL", "RUNTIME_MANIFEST", "SECRET_KEY",
-      "WEBHOOKS_ALLOW_LOOPBACK", "WORKER_HEARTBEAT",
+      "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DATABASE_CA", "DATABASE_URL", "DEAD_REQUESTS_QUEUE_URL", "DEBUG", "HTTPS",
+      "JOB_EVENTS_QUEUE_URL", "MAIL_URL", "MANIFEST", "MEDIA_BUCKET", "PGPASSWORD", "PROBE_MEMORY_MIB", "REQUESTS_QUEUE_URL",
+      "RUNTIME_MANIFEST", "SECRET_KEY", "WEBHOOKS_ALLOW_LOOPBACK", "WEBHOOK_PORTS", "WORKER_HEARTBEAT",
     ])) == 0
-    error_message = "The backend's environment may not set what comes from other resources, such as DATABASE_URL or SECRET_KEY, nor what is for development: DEBUG, HTTPS and WEBHOOKS_ALLOW_LOOPBACK."
+    error_message = "The backend's environment may not set what comes from other resources or variables, such as DATABASE_URL, SECRET_KEY or MAIL_URL, nor what is for development: DEBUG, HTTPS and WEBHOOKS_ALLOW_LOOPBACK."
   }
+}
+
+variable "mail_url_secret_arn" {
+  type        = string
+  default     = null
+  description = "Secret that holds MAIL_URL, for forgotten passwords; made and filled by an operator, since its value belongs to a mail server. Null sends no mail."
+
+  validation {
+    condition     = var.mail_url_secret_arn == null ? true : can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}$", var.mail_url_secret_arn))
+    error_message = "The mail_url_secret_arn must be the whole ARN of a secret, with the six characters that Secrets Manager puts behind its name, or null."
+  }
+}
+
+variable "webhook_ports" {
+  type        = list(number)
+  nullable    = false
+  default     = [443]
+  description = "Ports of users' webhooks that the network lets through; the API refuses others."
 }
 
 variable "secret_key_version" {
@@ -175,7 +214,12 @@ variable "security_group_id" {
 
 variable "database_url" {
   type        = string
-  description = "Address of the database, without the password."
+  description = "Address of the database, without the password and the path of the authorities' certificates."
+}
+
+variable "database_ca" {
+  type        = string
+  description = "Certificates, as PEM, of the authorities that sign the database's."
 }
 
 variable "database_password_secret_arn" {

@@ -11,9 +11,12 @@ locals {
     var.job.gpus > 0 ? [{ type = "GPU", value = tostring(var.job.gpus) }] : [],
   )
 
+  # Where a machine lays the authorities' certificates out: what a job may read there, it cannot change.
+  database_ca = "${one([for mount in local.definition.containerProperties.mountPoints : mount.containerPath if mount.sourceVolume == "runtime"])}/database-ca.pem"
+
   environment = merge(var.environment, {
     AWS_DEFAULT_REGION = data.aws_region.current.name
-    DATABASE_URL       = var.database_url
+    DATABASE_URL       = "${var.database_url}&sslrootcert=${local.database_ca}"
     MEDIA_BUCKET       = var.bucket
     TMPDIR             = one([for mount in local.definition.containerProperties.mountPoints : mount.containerPath if !mount.readOnly])
   })

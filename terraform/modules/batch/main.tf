@@ -54,6 +54,7 @@ resource "aws_launch_template" "this" {
   }
 
   # AWS Batch joins this with its own. On a Spot notice the job gets SIGTERM, and until the machine is gone to end well.
+  # The agent starts behind this, so that no job comes before the certificates lie there.
   user_data = base64encode(<<-EOT
     MIME-Version: 1.0
     Content-Type: multipart/mixed; boundary="==FRAMEBATCH=="
@@ -65,6 +66,9 @@ resource "aws_launch_template" "this" {
     echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config
     echo ECS_CONTAINER_STOP_TIMEOUT=90s >> /etc/ecs/ecs.config
     echo ECS_IMAGE_PULL_BEHAVIOR=prefer-cached >> /etc/ecs/ecs.config
+    cat > ${local.database_ca} <<'CERTIFICATES'
+    ${trimspace(var.database_ca)}
+    CERTIFICATES
 
     --==FRAMEBATCH==--
   EOT

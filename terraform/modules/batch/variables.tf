@@ -28,6 +28,11 @@ variable "instance_types" {
     condition     = alltrue([for type in var.instance_types : can(regex("^(g4dn|g5|g6|g6e|gr6|p3|p3dn|p4d|p4de|p5|p5e|p5en)(\\.|$)", type)) == (var.job.gpus > 0)])
     error_message = "The instance_types must all have a GPU of NVIDIA and an x86_64 processor (families g4dn, g5, g6, g6e, gr6, p3 to p5) where the job asks for a GPU, and none of them where it asks for none."
   }
+
+  validation {
+    condition     = anytrue([for type in var.instance_types : try(local.machines[type].vcpus >= var.job.vcpus && local.machines[type].memory_mib * 0.9 >= var.job.memory_mib, true)])
+    error_message = "None of the instance_types has room for a job of ${var.job.vcpus} vCPUs and ${var.job.memory_mib} MiB, since a machine needs a tenth of its memory itself: it would wait without end."
+  }
 }
 
 variable "spot_max_vcpus" {
@@ -163,7 +168,17 @@ variable "bucket_arn" {
 
 variable "database_url" {
   type        = string
-  description = "Address of the database, without the password."
+  description = "Address of the database, without the password and the path of the authorities' certificates."
+}
+
+variable "database_ca" {
+  type        = string
+  description = "Certificates, as PEM, of the authorities that sign the database's; each machine gets them when it starts."
+
+  validation {
+    condition     = strcontains(var.database_ca, "-----BEGIN CERTIFICATE-----") && length(var.database_ca) <= 10000
+    error_message = "The database's certificates must be the region's bundle of RDS, as PEM: at most 10,000 characters, since a machine gets them with its user data, into which the bundle of all regions does not fit."
+  }
 }
 
 variable "database_password_secret_arn" {

@@ -1,6 +1,6 @@
 output "url" {
-  description = "DATABASE_URL without the password, which libpq takes from PGPASSWORD. Connections are encrypted."
-  value       = "postgresql://${local.user}@${aws_db_instance.this.endpoint}/${local.database}?sslmode=require"
+  description = "DATABASE_URL without the password, which libpq takes from PGPASSWORD. Connections are encrypted and the server's certificate is verified, for which `sslrootcert` names the authorities' certificates."
+  value       = "postgresql://${local.user}@${aws_db_instance.this.endpoint}/${local.database}?sslmode=verify-full"
 }
 
 output "password_secret_arn" {

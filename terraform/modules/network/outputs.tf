@@ -8,6 +8,11 @@ output "public_subnet_ids" {
   value       = values(aws_subnet.public)[*].id
 }
 
+output "load_balancer_cidrs" {
+  description = "Addresses of the load balancer's subnets."
+  value       = values(aws_subnet.public)[*].cidr_block
+}
+
 output "private_subnet_ids" {
   description = "Subnets of the database."
   value       = values(aws_subnet.private)[*].id

@@ -24,9 +24,13 @@ locals {
     } : {},
   )
 
-  # Webhooks of users and AWS itself. Jobs decode strangers' files: with endpoints they reach AWS's services and nothing
-  # else.
-  to_internet = toset(concat(["backend"], var.interface_endpoints ? [] : ["jobs"]))
+  # Webhooks of users, mail, and AWS itself. Jobs decode strangers' files: with endpoints they reach AWS's services and
+  # nothing else.
+  to_internet = merge(
+    { for port in toset(concat([443], var.webhook_ports)) : port == 443 ? "backend" : "backend-webhooks-${port}" => ["backend", port] },
+    var.mail_port == null || contains(var.webhook_ports, coalesce(var.mail_port, 443)) ? {} : { backend-mail = ["backend", var.mail_port] },
+    var.interface_endpoints ? {} : { jobs = ["jobs", 443] },
+  )
 }
 
 resource "aws_security_group" "this" {
@@ -74,12 +78,12 @@ resource "aws_vpc_security_group_egress_rule" "this" {
 resource "aws_vpc_security_group_egress_rule" "internet" {
   for_each = local.to_internet
 
-  security_group_id = aws_security_group.this[each.key].id
-  description       = "AWS services over HTTPS, and for the backend webhooks of users"
+  security_group_id = aws_security_group.this[each.value[0]].id
+  description       = each.key == "backend-mail" ? "Mail by SMTP" : "AWS services over HTTPS, and for the backend webhooks of users"
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
-  from_port         = 443
-  to_port           = 443
+  from_port         = each.value[1]
+  to_port           = each.value[1]
 }
 
 resource "aws_vpc_security_group_egress_rule" "jobs_to_s3" {

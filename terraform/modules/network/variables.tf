@@ -44,11 +44,16 @@ variable "nat_gateways" {
   type        = number
   nullable    = false
   default     = 0
-  description = "How many NAT gateways, up to one for each zone. Each costs by the hour and by the gigabyte; with interface_endpoints they carry webhooks of users alone."
+  description = "How many NAT gateways, up to one for each zone. Each costs by the hour and by the gigabyte; with interface_endpoints they carry webhooks of users, and mail, alone."
 
   validation {
     condition     = floor(var.nat_gateways) == var.nat_gateways && var.nat_gateways >= 0 && var.nat_gateways <= length(var.availability_zones)
     error_message = "nat_gateways must be a whole number from 0 to the number of availability_zones."
+  }
+
+  validation {
+    condition     = var.nat_gateways > 0 || !var.interface_endpoints
+    error_message = "nat_gateways must be at least 1 with interface_endpoints: webhooks of users, which the API takes, and mail would have no way out."
   }
 }
 
@@ -74,4 +79,27 @@ variable "allowed_cidrs" {
 variable "backend_port" {
   type        = number
   description = "Where the API listens."
+}
+
+variable "webhook_ports" {
+  type        = list(number)
+  nullable    = false
+  default     = [443]
+  description = "Ports on which the backend reaches webhooks of users; 443 is open anyway, for AWS itself."
+
+  validation {
+    condition     = contains(var.webhook_ports, 443) && alltrue([for port in var.webhook_ports : floor(port) == port && port >= 1 && port <= 65535 && port != 25])
+    error_message = "The webhook_ports must be whole numbers from 1 to 65535, 443 among them, and not 25, at which machines of AWS reach nobody."
+  }
+}
+
+variable "mail_port" {
+  type        = number
+  default     = null
+  description = "Port of the mail server, as MAIL_URL has it: 465 for smtps://, 587 for smtp:// unless it says otherwise. Null lets no mail out."
+
+  validation {
+    condition     = var.mail_port == null ? true : floor(var.mail_port) == var.mail_port && var.mail_port >= 1 && var.mail_port <= 65535 && var.mail_port != 25
+    error_message = "The mail_port must be null or a whole number from 1 to 65535 such as 465 or 587, and not 25, at which machines of AWS reach nobody."
+  }
 }

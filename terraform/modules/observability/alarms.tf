@@ -31,10 +31,14 @@ locals {
         statistic   = "Sum", period = 3600, periods = 1, comparison = local.more_than, threshold = var.failed_jobs_per_hour
       }
       out-of-memory = {
-        description = "Analyses ran out of memory, of the GPU or of the machine. Look at the job's log for both numbers."
-        namespace   = aws_cloudwatch_log_metric_filter.out_of_memory.metric_transformation[0].namespace
-        metric      = aws_cloudwatch_log_metric_filter.out_of_memory.metric_transformation[0].name, dimensions = {}
+        description = "Analyses ran out of memory, of the GPU or of the machine. Look at the jobs' log for code out_of_memory and both numbers, and at the log group of failed jobs for OutOfMemoryError, where the container was killed: memory_mib is too small."
+        namespace   = var.name, metric = local.said.out-of-memory.metric, dimensions = {}
         statistic   = "Sum", period = 3600, periods = 1, comparison = local.more_than, threshold = 0
+      }
+      waiting-long = {
+        description = "For a quarter of an hour there have been jobs that have waited for a machine for more than 30 minutes. Look at waiting_reason of one of them: no machine comes (a quota, no capacity), or others go first (spot_max_vcpus)."
+        namespace   = var.name, metric = local.said.waiting-long.metric, dimensions = {}
+        statistic   = "Sum", period = 300, periods = 3, comparison = local.more_than, threshold = 0
       }
       api-5xx = {
         description = "The API answered more than ten requests in five minutes with a server error. Look at its log."

@@ -16,8 +16,8 @@ locals {
     },
     {
       title = "3. Jobs run"
-      left  = { title = "Jobs that failed, that ran out of memory", metrics = [["AWS/Events", "Invocations", "RuleName", aws_cloudwatch_event_rule.failed_jobs.name], [var.name, "OutOfMemory"]], stat = "Sum" }
-      right = { title = "Queues whose first job cannot start", metrics = [["AWS/Events", "Invocations", "RuleName", aws_cloudwatch_event_rule.blocked_queue.name]], stat = "Sum" }
+      left  = { title = "Jobs that failed, that ran out of memory", metrics = [["AWS/Events", "Invocations", "RuleName", aws_cloudwatch_event_rule.failed_jobs.name], [var.name, local.said.out-of-memory.metric]], stat = "Sum" }
+      right = { title = "Queues whose first job cannot start, minutes with jobs that wait long", metrics = [["AWS/Events", "Invocations", "RuleName", aws_cloudwatch_event_rule.blocked_queue.name], [var.name, local.said.waiting-long.metric]], stat = "Sum" }
     },
     {
       title = "4. Their events come back to the worker"

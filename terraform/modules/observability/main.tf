@@ -144,7 +144,7 @@ resource "aws_cloudwatch_log_resource_policy" "failed_jobs" {
   policy_document = data.aws_iam_policy_document.failed_jobs.json
 }
 
-# AWS Batch says itself when the job at a queue's head cannot start, and why.
+# AWS Batch says itself when the job at a queue's head cannot start, and why: at once, and by mail.
 resource "aws_cloudwatch_event_rule" "blocked_queue" {
   name        = "${var.name}-blocked-queue"
   description = "The first job of a queue stays RUNNABLE."
@@ -162,15 +162,33 @@ resource "aws_cloudwatch_event_target" "blocked_queue" {
   arn       = aws_sns_topic.alarms.arn
 }
 
-# The job's log names the error code of an analysis that failed.
-resource "aws_cloudwatch_log_metric_filter" "out_of_memory" {
-  name           = "${var.name}-out-of-memory"
-  log_group_name = var.jobs_log_group
-  pattern        = "{ $.code = \"out_of_memory\" }"
+# What AWS measures of nobody's memory or waiting, read from what the product itself says. AWS Batch has no metrics of its
+# jobs, and CloudWatch has the memory of a GPU only from an agent on each machine, paid for by the metric; a job fills its
+# GPU on purpose, so that only the end of it is news.
+#
+# - out-of-memory: attempts that end with the error code out_of_memory, for want of room on the GPU or of the machine's.
+# - killed-for-memory: jobs that failed because their container took more of the machine's memory than the definition
+#   gives it; such a container is gone before it can say so, and AWS Batch does.
+# - waiting-long: minutes in which some job has waited for a machine for more than 30 minutes, as the worker sees it in
+#   its database (LONG in backend/videos/waiting.py).
+locals {
+  said = {
+    out-of-memory     = { log = var.jobs_log_group, pattern = "{ $.code = \"out_of_memory\" }", metric = "OutOfMemory" }
+    killed-for-memory = { log = aws_cloudwatch_log_group.failed_jobs.name, pattern = "{ $.detail.container.reason = \"OutOfMemoryError*\" }", metric = "OutOfMemory" }
+    waiting-long      = { log = var.worker_log_group, pattern = "\"jobs wait long for a machine\"", metric = "WaitingLong" }
+  }
+}
+
+resource "aws_cloudwatch_log_metric_filter" "this" {
+  for_each = local.said
+
+  name           = "${var.name}-${each.key}"
+  log_group_name = each.value.log
+  pattern        = each.value.pattern
 
   metric_transformation {
     namespace = var.name
-    name      = "OutOfMemory"
+    name      = each.value.metric
     value     = "1"
   }
 }

@@ -72,6 +72,11 @@ variable "job_queue_arns" {
   description = "Queues of AWS Batch whose jobs are ours."
 }
 
+variable "worker_log_group" {
+  type        = string
+  description = "What the worker says."
+}
+
 variable "jobs_log_group" {
   type        = string
   description = "What jobs say."

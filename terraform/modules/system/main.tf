@@ -2,6 +2,7 @@
 
 locals {
   backend_port = 8000
+  database_ca  = file(var.database_ca_bundle)
 }
 
 module "network" {
@@ -13,6 +14,8 @@ module "network" {
   nat_gateways        = var.network.nat_gateways
   interface_endpoints = var.network.interface_endpoints
   allowed_cidrs       = var.network.allowed_cidrs
+  webhook_ports       = var.network.webhook_ports
+  mail_port           = try(var.mail.port, null)
   backend_port        = local.backend_port
 }
 
@@ -94,6 +97,7 @@ module "batch" {
   bucket                       = module.storage.bucket
   bucket_arn                   = module.storage.bucket_arn
   database_url                 = module.database.url
+  database_ca                  = local.database_ca
   database_password_secret_arn = module.database.password_secret_arn
   log_retention_days           = var.log_retention_days
 }
@@ -112,11 +116,14 @@ module "backend" {
 
   name                            = var.name
   image                           = var.backend_image
+  migrate_image                   = var.migrate_image
   domain_name                     = var.domain_name
   hosted_zone_id                  = var.hosted_zone_id
   certificate_arn                 = var.certificate_arn
   port                            = local.backend_port
-  network_cidr                    = var.network.cidr
+  load_balancer_cidrs             = module.network.load_balancer_cidrs
+  webhook_ports                   = var.network.webhook_ports
+  mail_url_secret_arn             = try(var.mail.url_secret_arn, null)
   sizes                           = var.backend.sizes
   api_max_tasks                   = var.backend.api_max_tasks
   environment                     = var.backend.environment
@@ -130,6 +137,7 @@ module "backend" {
   load_balancer_security_group_id = module.network.security_group_ids["load_balancer"]
   security_group_id               = module.network.security_group_ids["backend"]
   database_url                    = module.database.url
+  database_ca                     = local.database_ca
   database_password_secret_arn    = module.database.password_secret_arn
   bucket                          = module.storage.bucket
   bucket_arn                      = module.storage.bucket_arn
@@ -155,6 +163,7 @@ module "observability" {
   function_name          = module.submitter.function_name
   job_queue_arns         = values(module.batch.job_queue_arns)
   jobs_log_group         = module.batch.log_group
+  worker_log_group       = module.backend.log_groups["worker"]
   load_balancer_suffix   = module.backend.load_balancer_suffix
   database_identifier    = module.database.identifier
   log_retention_days     = var.log_retention_days

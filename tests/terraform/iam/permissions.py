@@ -49,7 +49,7 @@ class Permissions:
 
     def parts(self) -> dict[str, Part]:
         """Each part of the product, by the names of the output `role_names`."""
-        return {part: self._part(part, role) for part, role in self.outputs["role_names"].items()}
+        return {part: self.part(part, role) for part, role in self.outputs["role_names"].items()}
 
     def resource_statements(self) -> list[Statement]:
         return [
@@ -65,7 +65,7 @@ class Permissions:
         principals = [one["Principal"] for one in json.loads(values["assume_role_policy"])["Statement"]]
         return {one["Service"] for one in principals}
 
-    def _part(self, part: str, role: str) -> Part:
+    def part(self, part: str, role: str) -> Part:
         (values,) = (one for one in self.of("aws_iam_role") if one["name"] == role)
         attached = [one["policy_arn"] for one in self.of("aws_iam_role_policy_attachment") if one["role"] == role]
         if attached or values.get("managed_policy_arns"):

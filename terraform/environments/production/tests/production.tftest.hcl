@@ -10,6 +10,7 @@ variables {
   analysis_image     = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/analysis:0123abc"
   backend_image      = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend:0123abc"
   lambda_package     = "main.tf"
+  database_ca_bundle = "../../mocks/authority.pem"
   alarm_emails       = ["operators@example.org"]
   monthly_budget_usd = 50
 }

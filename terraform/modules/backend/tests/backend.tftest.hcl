@@ -8,8 +8,8 @@ variables {
   domain_name                     = "video.example.org"
   hosted_zone_id                  = "Z0123456789ABCDEFGHIJ"
   port                            = 8000
-  network_cidr                    = "10.40.0.0/16"
-  sizes                           = { api = { cpu = 256, memory_mib = 512, tasks = 1 }, worker = { cpu = 256, memory_mib = 512, tasks = 1 } }
+  load_balancer_cidrs             = ["10.40.0.0/20", "10.40.16.0/20"]
+  sizes                           = { api = { cpu = 256, memory_mib = 512, tasks = 1 }, worker = { cpu = 256, memory_mib = 1024, tasks = 1 } }
   api_max_tasks                   = 2
   vpc_id                          = "vpc-1"
   public_subnet_ids               = ["subnet-1", "subnet-2"]
@@ -18,6 +18,7 @@ variables {
   load_balancer_security_group_id = "sg-1"
   security_group_id               = "sg-2"
   database_url                    = "postgresql://framebatch@database/framebatch"
+  database_ca                     = "-----BEGIN CERTIFICATE-----"
   database_password_secret_arn    = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:password"
   bucket                          = "media"
   bucket_arn                      = "arn:aws:s3:::media"
@@ -62,6 +63,119 @@ run "https_for_users" {
     condition     = length(aws_acm_certificate.this) == 1
     error_message = "In a zone of ours a certificate is made."
   }
+}
+
+# The containers' definitions name the key's secret, which is known before it is made here alone.
+run "tables_of_the_next_image_come_before_its_code" {
+  command = plan
+
+  override_resource {
+    target          = aws_secretsmanager_secret.secret_key
+    override_during = plan
+    values          = { arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-abcdef" }
+  }
+
+  variables {
+    migrate_image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend:4567def"
+  }
+
+  assert {
+    condition = { for name, task in aws_ecs_task_definition.this : name => jsondecode(task.container_definitions)[0].image } == {
+      api     = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend:0123abc"
+      worker  = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend:0123abc"
+      migrate = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend:4567def"
+    }
+    error_message = "The next image migrates while the one before it serves."
+  }
+}
+
+run "users_are_told_apart_by_what_the_load_balancer_says" {
+  command = plan
+
+  override_resource {
+    target          = aws_secretsmanager_secret.secret_key
+    override_during = plan
+    values          = { arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-abcdef" }
+  }
+
+  assert {
+    condition     = contains(jsondecode(aws_ecs_task_definition.this["api"].container_definitions)[0].command, "10.40.0.0/20,10.40.16.0/20")
+    error_message = "Addresses of the load balancer's subnets are believed, and no others."
+  }
+}
+
+run "mail_and_webhooks_as_the_network_lets_them_through" {
+  command = plan
+
+  override_resource {
+    target          = aws_secretsmanager_secret.secret_key
+    override_during = plan
+    values          = { arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-abcdef" }
+  }
+
+  variables {
+    mail_url_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:framebatch/mail-url-AbCdEf"
+    webhook_ports       = [443, 8443]
+  }
+
+  assert {
+    condition     = [for name, task in aws_ecs_task_definition.this : name if contains(jsondecode(task.container_definitions)[0].secrets[*].name, "MAIL_URL")] == ["api"]
+    error_message = "The API sends mail, and nobody else knows how."
+  }
+
+  assert {
+    condition     = alltrue([for environment in values(output.environments) : environment.WEBHOOK_PORTS == "443,8443"])
+    error_message = "The API refuses webhooks that the network would not let through."
+  }
+}
+
+run "a_look_at_an_upload_leaves_the_worker_its_part" {
+  command = plan
+
+  assert {
+    condition     = output.environments.worker.PROBE_MEMORY_MIB == "512"
+    error_message = "Half a gibibyte is the worker's own."
+  }
+}
+
+run "refuses_a_latest_image_that_migrates" {
+  command = plan
+
+  variables {
+    migrate_image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend:latest"
+  }
+
+  expect_failures = [var.migrate_image]
+}
+
+run "refuses_everybody_as_the_load_balancer" {
+  command = plan
+
+  variables {
+    load_balancer_cidrs = ["0.0.0.0/0"]
+  }
+
+  expect_failures = [var.load_balancer_cidrs]
+}
+
+run "refuses_a_secret_by_its_name" {
+  command = plan
+
+  variables {
+    mail_url_secret_arn = "framebatch/mail-url"
+  }
+
+  expect_failures = [var.mail_url_secret_arn]
+}
+
+run "refuses_a_worker_without_room_for_a_look" {
+  command = plan
+
+  variables {
+    sizes = { api = { cpu = 256, memory_mib = 512, tasks = 1 }, worker = { cpu = 256, memory_mib = 512, tasks = 1 } }
+  }
+
+  expect_failures = [var.sizes]
 }
 
 run "refuses_the_latest_image" {
@@ -119,7 +233,7 @@ run "refuses_a_size_that_fargate_does_not_offer" {
   command = plan
 
   variables {
-    sizes = { api = { cpu = 256, memory_mib = 300, tasks = 1 }, worker = { cpu = 256, memory_mib = 512, tasks = 1 } }
+    sizes = { api = { cpu = 256, memory_mib = 300, tasks = 1 }, worker = { cpu = 256, memory_mib = 1024, tasks = 1 } }
   }
 
   expect_failures = [var.sizes]
@@ -129,7 +243,7 @@ run "refuses_no_worker" {
   command = plan
 
   variables {
-    sizes = { api = { cpu = 256, memory_mib = 512, tasks = 1 }, worker = { cpu = 256, memory_mib = 512, tasks = 0 } }
+    sizes = { api = { cpu = 256, memory_mib = 512, tasks = 1 }, worker = { cpu = 256, memory_mib = 1024, tasks = 0 } }
   }
 
   expect_failures = [var.sizes]

@@ -12,6 +12,7 @@ variables {
   bucket                       = "media"
   bucket_arn                   = "arn:aws:s3:::media"
   database_url                 = "postgresql://framebatch@database/framebatch"
+  database_ca                  = "-----BEGIN CERTIFICATE-----\nthe authority\n-----END CERTIFICATE-----\n"
   database_password_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:password"
   log_retention_days           = 14
 }
@@ -68,6 +69,81 @@ run "gpus_on_spot_first" {
     condition     = length(terraform_data.idle_delay) == 0
     error_message = "AWS's command line is needed only for a delay."
   }
+}
+
+run "machines_know_who_signs_the_databases_certificate" {
+  command = plan
+
+  assert {
+    condition     = strcontains(base64decode(aws_launch_template.this.user_data), "\ncat > /opt/runtime/database-ca.pem <<'CERTIFICATES'\n-----BEGIN CERTIFICATE-----\nthe authority\n-----END CERTIFICATE-----\nCERTIFICATES\n")
+    error_message = "Each machine lays the certificates out, where jobs read and do not write."
+  }
+
+  assert {
+    condition     = endswith(local.environment.DATABASE_URL, "&sslrootcert=/opt/runtime/database-ca.pem")
+    error_message = "Jobs look where the machine has laid them out."
+  }
+}
+
+run "a_family_has_a_size_that_fits" {
+  command = plan
+
+  variables {
+    instance_types      = ["g6"]
+    job                 = { vcpus = 32, memory_mib = 102400 }
+    spot_max_vcpus      = 32
+    on_demand_max_vcpus = 32
+  }
+
+  assert {
+    condition     = !contains(keys(local.machines), "g6")
+    error_message = "AWS Batch chooses the size within a family."
+  }
+}
+
+run "one_type_with_room_is_enough" {
+  command = plan
+
+  variables {
+    instance_types      = ["g6.xlarge", "g6.4xlarge", "p3.2xlarge"]
+    job                 = { vcpus = 16, memory_mib = 32768 }
+    on_demand_max_vcpus = 16
+  }
+
+  assert {
+    condition     = { for type in var.instance_types : type => local.machines[type] } == { "g6.xlarge" = { vcpus = 4, memory_mib = 16384 }, "g6.4xlarge" = { vcpus = 16, memory_mib = 65536 }, "p3.2xlarge" = { vcpus = 8, memory_mib = 62464 } }
+    error_message = "A machine's size follows from its type's name."
+  }
+}
+
+run "refuses_a_job_with_more_vcpus_than_any_machine" {
+  command = plan
+
+  variables {
+    job = { vcpus = 8 }
+  }
+
+  expect_failures = [var.instance_types]
+}
+
+run "refuses_a_job_with_more_memory_than_any_machine_has_left" {
+  command = plan
+
+  variables {
+    job = { memory_mib = 15360 }
+  }
+
+  expect_failures = [var.instance_types]
+}
+
+run "refuses_the_certificates_of_all_regions" {
+  command = plan
+
+  variables {
+    database_ca = join("", [for number in range(200) : "-----BEGIN CERTIFICATE-----\nof a region\n-----END CERTIFICATE-----\n"])
+  }
+
+  expect_failures = [var.database_ca]
 }
 
 run "without_gpus" {

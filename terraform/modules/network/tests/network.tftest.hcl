@@ -66,6 +66,40 @@ run "with_endpoints_and_a_gateway" {
   }
 }
 
+run "out_to_mail_and_webhooks_that_are_asked_for" {
+  command = plan
+
+  variables {
+    webhook_ports = [443, 8443]
+    mail_port     = 465
+  }
+
+  assert {
+    condition     = { for key, rule in aws_vpc_security_group_egress_rule.internet : key => rule.to_port } == { backend = 443, backend-webhooks-8443 = 8443, backend-mail = 465, jobs = 443 }
+    error_message = "The backend reaches what is asked for, and jobs AWS alone."
+  }
+}
+
+run "refuses_the_port_that_aws_closes" {
+  command = plan
+
+  variables {
+    mail_port = 25
+  }
+
+  expect_failures = [var.mail_port]
+}
+
+run "refuses_webhooks_without_https_port" {
+  command = plan
+
+  variables {
+    webhook_ports = [8443]
+  }
+
+  expect_failures = [var.webhook_ports]
+}
+
 run "refuses_addresses_that_are_not_private" {
   command = plan
 
@@ -124,6 +158,30 @@ run "refuses_more_gateways_than_zones" {
   }
 
   expect_failures = [var.nat_gateways]
+}
+
+run "refuses_webhooks_without_a_way_out" {
+  command = plan
+
+  variables {
+    interface_endpoints = true
+  }
+
+  expect_failures = [var.nat_gateways]
+}
+
+run "mail_by_a_port_that_is_open_anyway" {
+  command = plan
+
+  variables {
+    webhook_ports = [443, 465]
+    mail_port     = 465
+  }
+
+  assert {
+    condition     = toset(keys(aws_vpc_security_group_egress_rule.internet)) == toset(["backend", "backend-webhooks-465", "jobs"])
+    error_message = "AWS refuses the same rule twice."
+  }
 }
 
 run "refuses_nobody" {

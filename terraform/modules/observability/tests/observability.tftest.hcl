@@ -12,6 +12,7 @@ variables {
   function_name          = "submitter"
   job_queue_arns         = ["arn:aws:batch:eu-central-1:123456789012:job-queue/framebatch"]
   jobs_log_group         = "/framebatch/jobs"
+  worker_log_group       = "/framebatch/worker"
   load_balancer_suffix   = "app/framebatch/1"
   database_identifier    = "framebatch"
 }
@@ -20,7 +21,7 @@ run "everything_is_watched" {
   command = plan
 
   assert {
-    condition     = toset(keys(aws_cloudwatch_metric_alarm.this)) == toset(["dead-requests", "dead-job-events", "undelivered-events", "age-of-requests", "age-of-job-events", "submitter-errors", "failed-jobs", "out-of-memory", "api-5xx", "load-balancer-5xx", "database-storage", "database-connections"])
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.this)) == toset(["dead-requests", "dead-job-events", "undelivered-events", "age-of-requests", "age-of-job-events", "submitter-errors", "failed-jobs", "out-of-memory", "waiting-long", "api-5xx", "load-balancer-5xx", "database-storage", "database-connections"])
     error_message = "Each part has its alarm."
   }
 

@@ -3,15 +3,16 @@ mock_provider "aws" {
 }
 
 variables {
-  domain_name    = "video.example.org"
-  hosted_zone_id = "Z0123456789ABCDEFGHIJ"
-  analysis_image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/analysis:0123abc"
-  backend_image  = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend:0123abc"
-  lambda_package = "main.tf"
-  network        = { availability_zones = ["eu-central-1a", "eu-central-1b"] }
-  jobs           = { spot_max_vcpus = 16, on_demand_max_vcpus = 8 }
-  backend        = { sizes = { api = { cpu = 256, memory_mib = 512, tasks = 1 }, worker = { cpu = 256, memory_mib = 512, tasks = 1 } }, api_max_tasks = 2 }
-  alarms         = { emails = ["operators@example.org"], monthly_budget_usd = 50 }
+  domain_name        = "video.example.org"
+  hosted_zone_id     = "Z0123456789ABCDEFGHIJ"
+  analysis_image     = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/analysis:0123abc"
+  backend_image      = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend:0123abc"
+  lambda_package     = "main.tf"
+  database_ca_bundle = "../../mocks/authority.pem"
+  network            = { availability_zones = ["eu-central-1a", "eu-central-1b"] }
+  jobs               = { spot_max_vcpus = 16, on_demand_max_vcpus = 8 }
+  backend            = { sizes = { api = { cpu = 256, memory_mib = 512, tasks = 1 }, worker = { cpu = 256, memory_mib = 1024, tasks = 1 } }, api_max_tasks = 2 }
+  alarms             = { emails = ["operators@example.org"], monthly_budget_usd = 50 }
 }
 
 run "protected_unless_asked_otherwise" {
@@ -21,6 +22,30 @@ run "protected_unless_asked_otherwise" {
     condition     = var.deletion_protection && var.log_retention_days == 30
     error_message = "What holds data refuses to be destroyed, and logs end."
   }
+}
+
+run "mail_and_webhooks_leave_where_the_backend_is_told_of_them" {
+  command = plan
+
+  variables {
+    network = { availability_zones = ["eu-central-1a", "eu-central-1b"], webhook_ports = [443, 8443] }
+    mail    = { url_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mail-url-AbCdEf", port = 587 }
+  }
+
+  assert {
+    condition     = output.backend_environments.api.WEBHOOK_PORTS == "443,8443"
+    error_message = "The API knows which webhooks the network lets through."
+  }
+}
+
+run "refuses_no_certificates" {
+  command = plan
+
+  variables {
+    database_ca_bundle = "nowhere.pem"
+  }
+
+  expect_failures = [var.database_ca_bundle]
 }
 
 run "refuses_a_name_too_long" {
