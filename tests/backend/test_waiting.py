@@ -151,7 +151,12 @@ def test_more_jobs_wait_than_one_call_describes(owner: User):
     ("columns", "told"),
     [
         pytest.param({}, True, id="waits"),
-        pytest.param({"batch_state": "PENDING"}, True, id="an array waits"),
+        pytest.param(
+            {"batch_state": "PENDING", "updated_at": "2026-01-01T00:00:00Z"},
+            True,
+            id="an array of which nobody hears",
+        ),
+        pytest.param({"batch_state": "PENDING"}, False, id="an array at work"),
         pytest.param({"batch_state": "RUNNING", "status": "running"}, False, id="has started"),
         pytest.param({"status": "cancelled"}, False, id="is over"),
     ],
