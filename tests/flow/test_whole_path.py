@@ -21,6 +21,7 @@ from tests.flow.world import World
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.integration]
 
 STORM_DELIVERIES = 1000
+EXAMPLES = settings().max_examples * 2 // 5  # each is a whole world: 40, and 800 with the profile `thorough`
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +84,7 @@ STEPS = {
 OFTEN = ("ask", "relay", "deliver twice", "tick", "work", "work", "work", "consume twice")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     order=st.lists(st.sampled_from([*STEPS, *OFTEN]), min_size=5, max_size=60),
     seed=st.integers(0, 2**32 - 1),
