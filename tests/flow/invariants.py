@@ -62,6 +62,7 @@ class Watch:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        world.look = self.look
         self.last: dict[UUID, dict[str, Any]] = {}
 
     def look(self) -> None:

@@ -51,12 +51,10 @@ class Queues:
         self.delivered += len(chosen)
         return chosen
 
-    def give_up_one(self) -> None:
-        """The Lambda was ended in its midst each time, so that nobody knows whether there is a job."""
-        if self.requests:
-            message = self.dice.choice(self.requests)
-            self.requests.remove(message)
-            self.dead.append(message)
+    def give_up(self) -> None:
+        """The Lambda was ended in its midst each time, so that nobody knows whether there are jobs."""
+        self.dead += self.requests
+        self.requests.clear()
 
     def some_events(self) -> list[Message]:
         return self.dice.sample(self.events, self.dice.randint(0, min(8, len(self.events))))

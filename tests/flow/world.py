@@ -61,6 +61,7 @@ class World:
         self.machines = Machines(dice, database, self.queues.tell)
         self.owners: dict[Plan, User] = {}
         self.bucket_away = False
+        self.look: Callable[[], None] = lambda: None  # of whoever watches
         self.retried: Counter[UUID] = Counter()  # by their owners
         self.redriven: Counter[UUID] = Counter()  # by operators
         self.cancelled: set[UUID] = set()  # asked for by their owners
@@ -129,6 +130,19 @@ class World:
         analysis = self._one(status__in=OVER)
         if analysis is not None:
             delete_analysis(analysis=analysis)
+
+    def get_rid_of_one(self) -> None:
+        """So fast that its containers may be at work."""
+        analysis = self._one(status="running")
+        if analysis is not None:
+            cancel_analysis(analysis=analysis)
+            self.cancelled.add(analysis.pk)
+            delete_analysis(analysis=analysis)
+            self.look()
+            OwedCall.objects.filter(kind=OwedCall.Kind.TERMINATE_JOB, done_at=None).update(
+                not_before=Now() + timedelta(days=1)
+            )  # AWS Batch is away
+            self.settle()
 
     def redrive_one(self) -> None:
         """Any of the kept messages, as an operator who does not look closely."""
@@ -229,7 +243,7 @@ class World:
 
     # In the end
 
-    def come_to_rest(self, *, machines: bool = True, look: Callable[[], None]) -> None:
+    def come_to_rest(self, *, machines: bool = True) -> None:
         """Everything is there again, and nothing more is asked for. Machines may stay away for ever."""
         self.queues.away = self.machines.away = self.bucket_away = False
         self.machines.lost_answers = self.machines.late_lists = self.machines.refusals = 0
@@ -247,7 +261,7 @@ class World:
             time_passes()
             while self.settle():
                 moved = True
-            look()
+            self.look()
             if not (moved or self.queues.requests or self.queues.events):
                 if not self.at_work():
                     return
