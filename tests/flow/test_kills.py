@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import boto3
@@ -30,7 +31,7 @@ from tests.fix_aws import Queue
 
 pytestmark = pytest.mark.integration
 
-# More than each of them has for one piece of work; the tests prove that.
+# More than each of them has for one piece of work; the tests prove that, for the consumer those of its loop.
 MOST_STEPS = {"relay": 6, "consumer": 7, "poller": 9, "backend": 24}
 
 
@@ -40,7 +41,11 @@ def own_database(database_url: str) -> Database:
 
 
 @pytest.fixture
-def queue(sqs_client, request) -> Queue:
+def queue(sqs_client: Any) -> Queue:
+    return fresh_queue(sqs_client)
+
+
+def fresh_queue(sqs_client: Any) -> Queue:
     """Its messages come again after a second, and as often as it takes."""
     url = sqs_client.create_queue(QueueName=f"kills-{uuid4().hex}", Attributes={"VisibilityTimeout": "1"})
     return Queue(client=sqs_client, url=url["QueueUrl"], dead_letter_url="")
@@ -97,7 +102,9 @@ def batch_url(tmp_path: Path) -> Iterator[str]:
         yield server.url
 
 
-def test_the_poller_makes_one_job_of_each_message(queue: Queue, batch_url: str, aws_endpoint: str):
+def test_the_poller_makes_one_job_of_each_message(
+    queue: Queue, sqs_client: Any, batch_url: str, aws_endpoint: str
+):
     account = aws.Account(
         requests_queue_url="", dead_requests_queue_url="", job_events_queue_url="", database_secret_arn="arn:aws:x"
     )
@@ -109,18 +116,19 @@ def test_the_poller_makes_one_job_of_each_message(queue: Queue, batch_url: str, 
         "JOB_DEFINITION": definition,
         "JOB_EVENTS_QUEUE_URL": queue_for_notices(queue),
     }
-    poll = ("local.poller", "--queue-url", queue.url, "--handler", "lambda_sqs_to_batch.handler.handler")
-    poll += ("--function-timeout", "1", "--once")
     asked, codes = [], []
     for after in range(1, MOST_STEPS["poller"] + 1):
+        alone = fresh_queue(sqs_client)
+        poll = ("local.poller", "--queue-url", alone.url, "--handler", "lambda_sqs_to_batch.handler.handler")
+        poll += ("--function-timeout", "1", "--once")
         request = AnalysisRequest(analysis_id=uuid4(), video_key="v", model="m")
         asked.append(request.analysis_id)
-        queue.send(request.to_json())
+        alone.send(request.to_json())
         codes.append(die(after, *poll, **variables))
+        while alone.counts() != (0, 0):
+            assert die(1000, *poll, **variables) == 0
     assert codes[0] == -signal.SIGKILL
-    while queue.counts() != (0, 0):
-        codes.append(die(1000, *poll, **variables))
-    assert codes[-1] == 0
+    assert codes[-1] == 0  # every step before was the last one once
     with closing(session.client("batch", endpoint_url=batch_url)) as batch:
         for analysis_id in asked:
             filters = [{"name": "JOB_NAME", "values": [job_name(analysis_id)]}]
