@@ -71,6 +71,15 @@ def test_a_release_follows_the_tests_and_never_meets_another():
     assert "needs" not in jobs["rollback"]  # it is wanted at once
 
 
+def test_terraform_is_tested_where_it_is_there_or_the_run_fails():
+    """`make test` skips what it lacks, and a release must not pass because of it."""
+    job = _workflow("test")["jobs"]["terraform"]
+
+    assert job["env"]["CI"] == "true"
+    assert any(step.get("uses", "").startswith("hashicorp/setup-terraform@") for step in job["steps"])
+    assert job["steps"][-1]["run"] == "make test-terraform"
+
+
 def test_what_is_released_stands_on_a_pinned_base():
     scripts = [step["run"] for step in _workflow("release")["jobs"]["release"]["steps"] if "run" in step]
 
