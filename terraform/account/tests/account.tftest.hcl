@@ -20,6 +20,28 @@ run "once_for_an_account" {
   }
 }
 
+run "nobody_on_github_has_a_right_unless_a_repository_is_named" {
+  command = plan
+
+  assert {
+    condition     = length(module.github) == 0 && output.github_role_arns == null
+    error_message = "Roles for GitHub are made where they are asked for."
+  }
+}
+
+run "roles_for_the_repository_that_is_named" {
+  command = plan
+
+  variables {
+    github = { repository = "example/framebatch" }
+  }
+
+  assert {
+    condition     = length(module.github) == 1
+    error_message = "The workflows of the repository get their roles."
+  }
+}
+
 run "refuses_what_is_no_region" {
   command = plan
 
