@@ -169,7 +169,7 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
                 "JOB_EVENTS_QUEUE_URL": account.job_events_queue_url,
             },
         )
-        for web in webs:
+        for web in webs:  # whichever answers: one that ends while it starts is noticed here or by `keep_alive`
             web.wait_until(lambda: _answers(f"http://{HOST}:{settings.port}/readyz"))
         yield Stack(
             url=url,

@@ -22,7 +22,7 @@ TEARDOWN_SECONDS = 600
 def pytest_runtest_teardown() -> Iterator[None]:
     """pytest-timeout ends what a test waits for, once: what is taken down afterwards could hang the run for ever.
 
-    The process ends then, and every thread's place is on stderr; pytest-xdist tells the test and goes on.
+    The process ends then, and every thread's place is on stderr; pytest-xdist names the test and ends the run.
     """
     faulthandler.dump_traceback_later(TEARDOWN_SECONDS, exit=True, file=sys.__stderr__)
     try:

@@ -37,6 +37,8 @@ def test_actions_are_pinned_by_digest(workflow: dict[Any, Any]):
 
     assert used
     assert not [name for name in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", name)]
+    called = [job["uses"] for job in workflow["jobs"].values() if "uses" in job]
+    assert not [name for name in called if not name.startswith(("./", "$/"))]  # of this repository, at this commit
 
 
 def test_rights_are_given_job_by_job(workflow: dict[Any, Any]):

@@ -1,6 +1,8 @@
 """Django's PostgreSQL, with a check of pooled connections that costs no round trip.
 
-Django's own, CONN_HEALTH_CHECKS, asks the server something before every request.
+Django's own, CONN_HEALTH_CHECKS, asks the server something before every request. A server that goes away in order,
+or whose machine resets the connection, shows here; one that vanishes without a word costs each pooled connection
+one request, which is answered with 503 after `tcp_user_timeout`.
 """
 
 import select
@@ -20,7 +22,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 return connection
             try:
                 ConnectionPool.check_connection(connection)
-            except psycopg.OperationalError:
+            except psycopg.Error:
                 # The pool makes another in its place, and gives up after its `timeout`.
                 self.pool.putconn(connection)
             else:
