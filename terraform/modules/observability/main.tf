@@ -152,7 +152,7 @@ resource "aws_cloudwatch_event_rule" "blocked_queue" {
   event_pattern = jsonencode({
     source      = ["aws.batch"]
     detail-type = ["Batch Job Queue Blocked"]
-    resources   = [for arn in var.job_queue_arns : { prefix = arn }]
+    detail      = { jobQueue = var.job_queue_arns } # whole ARNs: the beginning of ours may begin another environment's
   })
 }
 
