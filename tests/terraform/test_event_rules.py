@@ -1,4 +1,4 @@
-"""EventBridge passes on what AWS Batch says of our jobs: events of its stand-in, held against the rules as applied."""
+"""EventBridge passes on what AWS Batch says of our jobs: its stand-in's events, held against the applied rules."""
 
 from collections.abc import Callable
 from typing import Any
