@@ -20,6 +20,16 @@ run "once_for_an_account" {
   }
 }
 
+run "refuses_a_region_of_another_partition" {
+  command = plan
+
+  variables {
+    region = "us-gov-west-1"
+  }
+
+  expect_failures = [var.region]
+}
+
 run "refuses_what_is_no_region" {
   command = plan
 

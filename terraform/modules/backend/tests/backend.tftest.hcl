@@ -211,6 +211,16 @@ run "refuses_an_address_with_https" {
   expect_failures = [var.domain_name]
 }
 
+run "refuses_a_domain_of_another_zone" {
+  command = plan
+
+  variables {
+    domain_name = "video.anexample.org"
+  }
+
+  expect_failures = [data.aws_route53_zone.this]
+}
+
 run "refuses_what_is_no_zone" {
   command = plan
 
@@ -280,6 +290,29 @@ run "refuses_settings_that_come_from_elsewhere" {
   }
 
   expect_failures = [var.environment]
+}
+
+run "refuses_a_setting_that_nobody_reads" {
+  command = plan
+
+  variables {
+    environment = { KEEP_ANALYSIS_DAYS = "30" }
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "takes_what_the_backend_reads" {
+  command = plan
+
+  variables {
+    environment = { KEEP_ANALYSES_DAYS = "30", LOG_LEVEL = "WARNING" }
+  }
+
+  assert {
+    condition     = output.environments.worker.KEEP_ANALYSES_DAYS == "30"
+    error_message = "The worker removes what is older."
+  }
 }
 
 run "refuses_a_key_version_of_nothing" {
