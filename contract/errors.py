@@ -37,6 +37,20 @@ class Failure:
     sentence: str
 
 
+# Faults of what was asked for: of the file, or of the options. All others are ours, or our machines'.
+OF_THE_REQUEST = frozenset(
+    {
+        ErrorCode.OPTIONS_INVALID,
+        ErrorCode.VIDEO_MISSING,
+        ErrorCode.VIDEO_UNREADABLE,
+        ErrorCode.VIDEO_EMPTY,
+        ErrorCode.VIDEO_WITHOUT_FRAMES,
+        ErrorCode.VIDEO_TOO_LARGE,
+        ErrorCode.VIDEO_TOO_COMPLEX,
+        ErrorCode.VIDEO_CHANGED,
+    }
+)
+
 FAILURES: dict[ErrorCode, Failure] = {
     ErrorCode.OPTIONS_INVALID: Failure(
         retryable=False, sentence="An option of this analysis does not fit the chosen model."

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.functions import Now
 
+from backend.videos.failing import tell_of_failure
 from backend.videos.models import Analysis, AnalysisEvent, DeadRequest
 from contract.errors import FAILURES, ErrorCode
 from contract.statuses import AnalysisStatus
@@ -37,7 +38,8 @@ def bury_request(*, message_id: str, body: str, fault: str = "") -> None:
             finished_at=Now(),
             updated_at=Now(),
         )
-        if closed:
+        if named and closed:
+            tell_of_failure(analysis_id=named, code=ErrorCode.SUBMISSION_FAILED)
             AnalysisEvent.objects.create(
                 analysis=analysis,
                 status=AnalysisStatus.FAILED.value,

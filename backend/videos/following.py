@@ -7,6 +7,7 @@ from typing import Any
 from django.db import OperationalError, transaction
 from django.db.models.functions import Coalesce, Now
 
+from backend.videos.failing import tell_of_failure
 from backend.videos.held import is_held
 from backend.videos.job_events import (
     Blocked,
@@ -60,6 +61,8 @@ def follow_job(*, event: JobEvent) -> None:
                 _write(analysis, event, {"batch_reason": event.reason, "updated_at": Now()}, {})
             case Record():
                 Analysis.objects.filter(pk=analysis.pk).update(**_batch_columns(analysis, event))
+                if known.status == AnalysisStatus.FAILED:  # as its job has said itself
+                    tell_of_failure(analysis_id=analysis.pk, code=ErrorCode(analysis.error_code))
             case _:
                 _note(analysis, event)
 
@@ -126,6 +129,7 @@ def _close(analysis: Analysis, event: JobEvent, code: ErrorCode) -> None:
         "finished_at": Now(),
     }
     _write(analysis, event, changes, {"code": code.value})
+    tell_of_failure(analysis_id=analysis.pk, code=code)
 
 
 def _write(analysis: Analysis, event: JobEvent, changes: dict[str, Any], detail: dict[str, Any]) -> None:

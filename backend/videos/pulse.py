@@ -1,4 +1,4 @@
-"""One log line a minute says that the worker is alive, and what has piled up; another one, that jobs wait long."""
+"""One log line a minute says that the worker is alive, and what has piled up; others, what waits long."""
 
 import logging
 from datetime import datetime
@@ -12,6 +12,8 @@ from backend.videos.waiting import waiting_long
 from backend.webhooks.models import Delivery, DeliveryState
 
 logger = logging.getLogger(__name__)
+
+UNSENT_LONG_SECONDS = 300  # what SQS takes is gone within seconds
 
 
 def beat() -> None:
@@ -38,6 +40,8 @@ def beat() -> None:
     logger.info("worker is alive", extra=figures | waiting)
     if waiting["jobs_waiting_long"]:
         logger.warning("jobs wait long for a machine", extra=waiting)  # terraform's alarm counts these lines
+    if figures["oldest_unsent_seconds"] > UNSENT_LONG_SECONDS:
+        logger.warning("requests stay unsent", extra=figures)  # and these
 
 
 def _seconds_since(moment: datetime | None) -> int:

@@ -11,3 +11,7 @@ mock_data "aws_caller_identity" {
 mock_data "aws_region" {
   defaults = { name = "eu-central-1" }
 }
+
+mock_data "aws_route53_zone" {
+  defaults = { name = "example.org" }
+}

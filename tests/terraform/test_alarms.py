@@ -13,11 +13,13 @@ from django.db.models.functions import Now
 
 from backend.accounts.models import User
 from backend.config.logs import EventFormatter
-from backend.videos.models import Analysis
+from backend.videos.failing import tell_of_failure
+from backend.videos.models import Analysis, OutboxMessage
 from backend.videos.pulse import beat
 from batch_job.errors import Interrupted, OutOfMemory
 from batch_job.logs import JsonLines
 from batch_job.main import _failed
+from contract.errors import OF_THE_REQUEST, ErrorCode
 from contract.exit_codes import EXIT_KILLED
 from tests.backend.making import attempt, job_event, make_analysis
 
@@ -68,7 +70,28 @@ def test_job_that_waits_long_is_heard(heard: Any, caplog: pytest.LogCaptureFixtu
     assert [heard(line) for line in lines] == [set(), set(), {("worker", "WaitingLong")}]
 
 
-def test_each_of_these_metrics_has_an_alarm_that_anything_sets_off(applied: Any):
+@pytest.mark.django_db
+def test_request_that_stays_unsent_is_heard(heard: Any, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
+    analysis = make_analysis(User.objects.create(username="owner"))
+    message = OutboxMessage.objects.create(analysis=analysis, body="{}")
+    beat()
+    OutboxMessage.objects.filter(pk=message.pk).update(created_at=Now() - timedelta(minutes=6))
+    beat()
+    lines = [EventFormatter().format(record) for record in caplog.records]
+    assert [heard(line) for line in lines] == [set(), set(), {("worker", "UnsentLong")}]
+
+
+def test_analysis_that_failed_by_no_fault_of_its_video_is_heard(heard: Any, caplog: pytest.LogCaptureFixture):
+    for code in ErrorCode:
+        tell_of_failure(analysis_id=uuid4(), code=code)
+    lines = [EventFormatter().format(record) for record in caplog.records]
+    assert [heard(line) for line in lines] == [{("worker", "FailedAnalyses")}] * (
+        len(ErrorCode) - len(OF_THE_REQUEST)
+    )
+
+
+def test_each_of_these_metrics_has_an_alarm_that_anything_but_a_few_failures_sets_off(applied: Any):
     logs, watch = applied.account.client("logs"), applied.account.client("cloudwatch")
     filters = logs.describe_metric_filters()["metricFilters"]
     metrics = {
@@ -79,7 +102,8 @@ def test_each_of_these_metrics_has_an_alarm_that_anything_sets_off(applied: Any)
         for alarm in watch.describe_alarms()["MetricAlarms"]
         if alarm.get("Namespace") == "framebatch"
     }
-    assert alarms == dict.fromkeys(metrics, (0, "GreaterThanThreshold"))
+    few = {("framebatch", "FailedAnalyses"): (5, "GreaterThanThreshold")}
+    assert alarms == dict.fromkeys(metrics, (0, "GreaterThanThreshold")) | few
 
 
 def _matches(pattern: str, line: str) -> bool:

@@ -208,6 +208,32 @@ def test_a_release_starts_nothing_from_what_users_jobs_start_from(gate: Gate, ap
         )
 
 
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("AuthorizeSecurityGroupIngress", f"{ACCOUNT}:security-group/sg-1"),
+        ("DeleteSecurityGroup", f"{ACCOUNT}:security-group/sg-1"),
+        ("RunInstances", f"{ACCOUNT}:security-group/sg-1"),
+        ("ModifyImageAttribute", ":image/ami-1"),
+        ("DeregisterImage", ":image/ami-1"),
+        ("DeleteSnapshot", ":snapshot/snap-1"),
+    ],
+)
+def test_a_bake_changes_no_group_and_no_image_that_it_has_not_made(gate: Gate, action: str, resource: str):
+    call = Call(action=f"ec2:{action}", resource=f"arn:aws:ec2:{REGION}:{resource}")
+    with pytest.raises(CallRefused):
+        gate.ask("bake", call)
+    gate.ask("bake", replace(call, context={"aws:ResourceTag/framebatch:content": "0123456789abcdef"}))
+
+
+def test_a_bake_makes_no_image_its_own_by_tagging_it(gate: Gate):
+    context = {"aws:RequestTag/framebatch:content": "0123456789abcdef"}
+    call = Call(action="ec2:CreateTags", resource=f"arn:aws:ec2:{REGION}::image/ami-1", context=context)
+    with pytest.raises(CallRefused):
+        gate.ask("bake", call)
+    gate.ask("bake", replace(call, context=context | {"ec2:CreateAction": "CreateImage"}))
+
+
 def test_a_bake_ends_no_machine_that_it_has_not_made(gate: Gate):
     machine = Call(action="ec2:TerminateInstances", resource=f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-1")
     with pytest.raises(CallRefused):

@@ -42,6 +42,16 @@ run "roles_for_the_repository_that_is_named" {
   }
 }
 
+run "refuses_a_region_of_another_partition" {
+  command = plan
+
+  variables {
+    region = "us-gov-west-1"
+  }
+
+  expect_failures = [var.region]
+}
+
 run "refuses_what_is_no_region" {
   command = plan
 

@@ -56,9 +56,9 @@ module "framebatch" {
   }
 
   alarms = {
-    emails               = var.alarm_emails
-    monthly_budget_usd   = var.monthly_budget_usd
-    failed_jobs_per_hour = 50
-    database_connections = 700
+    emails                   = var.alarm_emails
+    monthly_budget_usd       = var.monthly_budget_usd
+    failed_analyses_per_hour = 50
+    database_connections     = 700
   }
 }

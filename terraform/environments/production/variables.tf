@@ -6,6 +6,11 @@ variable "region" {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
     error_message = "The region must be one of AWS, such as eu-central-1."
   }
+
+  validation {
+    condition     = !can(regex("^(cn-|us-gov-)|-iso", var.region))
+    error_message = "The region must not be one of China, GovCloud or the isolated ones (cn-, us-gov-, us-iso-): their ARNs begin otherwise than those that are written here."
+  }
 }
 
 variable "availability_zones" {

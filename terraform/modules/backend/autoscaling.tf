@@ -3,7 +3,7 @@
 resource "aws_appautoscaling_target" "api" {
   service_namespace  = "ecs"
   scalable_dimension = "ecs:service:DesiredCount"
-  resource_id        = "service/${aws_ecs_cluster.this.name}/${aws_ecs_service.this["api"].name}"
+  resource_id        = "service/${aws_ecs_cluster.this.name}/${aws_ecs_service.api.name}"
   min_capacity       = var.sizes.api.tasks
   max_capacity       = var.api_max_tasks
 }

@@ -4,6 +4,19 @@ locals {
   certificate_arn = var.hosted_zone_id == null ? var.certificate_arn : aws_acm_certificate_validation.this[0].certificate_arn
 }
 
+data "aws_route53_zone" "this" {
+  count = var.hosted_zone_id == null ? 0 : 1
+
+  zone_id = var.hosted_zone_id
+
+  lifecycle {
+    postcondition {
+      condition     = var.domain_name == self.name || endswith(var.domain_name, ".${self.name}")
+      error_message = "The domain_name ${var.domain_name} does not lie in the zone of the hosted_zone_id, which is ${self.name}: AWS would wait for its certificate without end."
+    }
+  }
+}
+
 resource "aws_acm_certificate" "this" {
   count = var.hosted_zone_id == null ? 0 : 1
 

@@ -66,9 +66,8 @@ locals {
     migrate = ["python", "-m", "backend.manage", "migrate", "--no-input"]
   }
   # The tables of a new image are made before its code serves.
-  images   = { for name in keys(local.programs) : name => name == "migrate" ? coalesce(var.migrate_image, var.image) : var.image }
-  services = { for name in ["api", "worker"] : name => var.sizes[name] }
-  sizes    = merge(var.sizes, { migrate = { cpu = 256, memory_mib = 512 } })
+  images = { for name in keys(local.programs) : name => name == "migrate" ? coalesce(var.migrate_image, var.image) : var.image }
+  sizes  = merge(var.sizes, { migrate = { cpu = 256, memory_mib = 512 } })
 
   network_configuration = {
     subnets        = var.subnet_ids
@@ -142,49 +141,4 @@ resource "aws_ecs_task_definition" "this" {
       }
     }
   }])
-}
-
-resource "aws_ecs_service" "this" {
-  for_each = local.services
-
-  name            = each.key
-  cluster         = aws_ecs_cluster.this.id
-  task_definition = aws_ecs_task_definition.this[each.key].arn
-  desired_count   = each.value.tasks
-  launch_type     = "FARGATE"
-  propagate_tags  = "SERVICE"
-
-  # A new version that does not start takes nothing away from the old one.
-  deployment_circuit_breaker {
-    enable   = true
-    rollback = true
-  }
-
-  network_configuration {
-    subnets          = local.network_configuration.subnets
-    security_groups  = local.network_configuration.securityGroups
-    assign_public_ip = var.public_addresses
-  }
-
-  dynamic "load_balancer" {
-    for_each = each.key == "api" ? [1] : []
-
-    content {
-      target_group_arn = aws_lb_target_group.api.arn
-      container_name   = "api"
-      container_port   = var.port
-    }
-  }
-
-  health_check_grace_period_seconds = each.key == "api" ? 60 : null
-
-  lifecycle {
-    ignore_changes = [desired_count] # autoscaling's
-  }
-
-  depends_on = [
-    aws_lb_listener.https,
-    aws_iam_role_policy.execution,
-    aws_secretsmanager_secret_version.secret_key,
-  ]
 }

@@ -129,12 +129,8 @@ variable "environment" {
   description = "Settings of the backend, such as SOURCE_URL, LOG_LEVEL and KEEP_ANALYSES_DAYS; no secrets."
 
   validation {
-    condition = length(setintersection(keys(var.environment), [
-      "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DATABASE_CA", "DATABASE_URL", "DEAD_REQUESTS_QUEUE_URL", "DEBUG", "HTTPS",
-      "JOB_EVENTS_QUEUE_URL", "MAIL_URL", "MANIFEST", "MEDIA_BUCKET", "PGPASSWORD", "PROBE_MEMORY_MIB", "REQUESTS_QUEUE_URL",
-      "RUNTIME_MANIFEST", "SECRET_KEY", "WEBHOOKS_ALLOW_LOOPBACK", "WEBHOOK_PORTS", "WORKER_HEARTBEAT",
-    ])) == 0
-    error_message = "The backend's environment may not set what comes from other resources or variables, such as DATABASE_URL, SECRET_KEY or MAIL_URL, nor what is for development: DEBUG, HTTPS and WEBHOOKS_ALLOW_LOOPBACK."
+    condition     = length(setsubtract(keys(var.environment), local.contract.backend_settings)) == 0
+    error_message = "The backend's environment may set ${join(", ", local.contract.backend_settings)}, and not ${join(", ", setsubtract(keys(var.environment), local.contract.backend_settings))}: all else comes from other resources or variables, is for development, or is read by nobody."
   }
 }
 

@@ -59,6 +59,7 @@ data "aws_iam_policy_document" "machine" {
     resources = ["arn:aws:ecs:${local.account}:cluster/*"]
   }
 
+  # Nor is a machine's id within its cluster known before.
   statement {
     sid       = "HearFromCluster"
     actions   = ["ecs:Poll", "ecs:StartTelemetrySession", "ecs:UpdateContainerInstancesState"]

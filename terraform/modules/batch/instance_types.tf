@@ -9,12 +9,13 @@ locals {
     { r5 = 8, r5a = 8, r5n = 8, r6a = 8, r6i = 8, r6in = 8, r7a = 8, r7i = 8 },
   )
 
-  # Some of them do not exist, and nobody can name those. What is missing, such as a whole family, from which AWS Batch takes
-  # a size that fits, is not judged.
+  # Not every family has every size. Of a whole family AWS Batch takes a size that fits.
   machines = merge([
     for family, gib in local.memory_gib_per_vcpu : merge(
       { "${family}.large" = { vcpus = 2, memory_mib = 2 * gib * 1024 } },
-      { for times in range(1, 49) : "${family}.${times == 1 ? "" : times}xlarge" => { vcpus = 4 * times, memory_mib = 4 * times * gib * 1024 } },
+      { for times in [1, 2, 4, 8, 9, 12, 16, 18, 24, 32, 48] : "${family}.${times == 1 ? "" : times}xlarge" => { vcpus = 4 * times, memory_mib = 4 * times * gib * 1024 } },
     )
   ]...)
+
+  known_types = concat(keys(local.machines), keys(local.memory_gib_per_vcpu))
 }

@@ -109,7 +109,7 @@ resource "aws_batch_compute_environment" "this" {
   }
 
   update_policy {
-    job_execution_timeout_minutes = 60
+    job_execution_timeout_minutes = 360 # the most that AWS Batch allows: an attempt may last its whole timeout_seconds
     terminate_jobs_on_update      = false
   }
 

@@ -25,12 +25,17 @@ variable "instance_types" {
   }
 
   validation {
+    condition     = length(setsubtract(var.instance_types, local.known_types)) == 0
+    error_message = "The instance_types ${join(", ", setsubtract(var.instance_types, local.known_types))} are none that instance_types.tf of this module knows: a size that does not exist, or a family whose memory has to be written there first."
+  }
+
+  validation {
     condition     = alltrue([for type in var.instance_types : can(regex("^(g4dn|g5|g6|g6e|gr6|p3|p3dn|p4d|p4de|p5|p5e|p5en)(\\.|$)", type)) == (var.job.gpus > 0)])
     error_message = "The instance_types must all have a GPU of NVIDIA and an x86_64 processor (families g4dn, g5, g6, g6e, gr6, p3 to p5) where the job asks for a GPU, and none of them where it asks for none."
   }
 
   validation {
-    condition     = anytrue([for type in var.instance_types : try(local.machines[type].vcpus >= var.job.vcpus && local.machines[type].memory_mib * 0.9 >= var.job.memory_mib, true)])
+    condition     = anytrue([for type in var.instance_types : try(local.machines[type].vcpus >= var.job.vcpus && local.machines[type].memory_mib * 0.9 >= var.job.memory_mib, contains(keys(local.memory_gib_per_vcpu), type))])
     error_message = "None of the instance_types has room for a job of ${var.job.vcpus} vCPUs and ${var.job.memory_mib} MiB, since a machine needs a tenth of its memory itself: it would wait without end."
   }
 }
@@ -70,11 +75,11 @@ variable "runnable_limit_seconds" {
   type        = number
   nullable    = false
   default     = 7200
-  description = "After how long a job that cannot start, for want of machines or by a mistake in its definition, is ended; later than the worker, which first moves it On-Demand."
+  description = "After how long a job that cannot start, for want of machines or by a mistake in its definition, is ended; later than the worker, which moves it On-Demand after 10 minutes and ends it there after 60."
 
   validation {
-    condition     = floor(var.runnable_limit_seconds) == var.runnable_limit_seconds && var.runnable_limit_seconds >= 600 && var.runnable_limit_seconds <= 86400
-    error_message = "runnable_limit_seconds must be a whole number from 600 to 86400, as AWS Batch asks."
+    condition     = floor(var.runnable_limit_seconds) == var.runnable_limit_seconds && var.runnable_limit_seconds > 3900 && var.runnable_limit_seconds <= 86400
+    error_message = "runnable_limit_seconds must be a whole number above 3900, which leaves the worker its hour and five minutes more, and at most 86400, as AWS Batch asks."
   }
 }
 

@@ -12,3 +12,8 @@ output "identifier" {
   description = "Identifier of the instance, as its metrics name it."
   value       = aws_db_instance.this.identifier
 }
+
+output "storage_gib" {
+  description = "What the instance has: to begin with, and after it has grown, what it had at the last apply."
+  value       = aws_db_instance.this.allocated_storage
+}

@@ -32,8 +32,8 @@ variable "instance_class" {
   description = "Class of the instance."
 
   validation {
-    condition     = can(regex("^db\\.[a-z0-9]+\\.[a-z0-9]+$", var.instance_class))
-    error_message = "instance_class must be a class of RDS, such as db.t4g.micro."
+    condition     = can(regex("^db\\.(t3|t4g)\\.(micro|small|medium|large|2?xlarge)$|^db\\.(m6g|m6i|m7g|m7i|r6g|r6i|r7g|r7i)\\.(large|([248]|12|16)?xlarge)$", var.instance_class))
+    error_message = "instance_class must be db., a family (t3, t4g, m6g, m6i, m7g, m7i, r6g, r6i, r7g, r7i) and a size that it has: of t micro to 2xlarge, of the others large to 16xlarge, such as db.t4g.micro or db.m7g.large."
   }
 }
 

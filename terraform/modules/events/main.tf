@@ -2,11 +2,12 @@
 
 resource "aws_cloudwatch_event_rule" "job_states" {
   name        = "${var.name}-job-states"
-  description = "Every change of state of a job in our queues."
+  description = "Every change of state of a job in our queues, and why the first job of a queue cannot be placed."
 
+  # The second tells of one job of an array why it waits, which AWS Batch says of the array itself never.
   event_pattern = jsonencode({
     source      = ["aws.batch"]
-    detail-type = ["Batch Job State Change"]
+    detail-type = ["Batch Job State Change", "Batch Job Queue Blocked"]
     detail      = { jobQueue = var.job_queue_arns }
   })
 }

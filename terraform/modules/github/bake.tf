@@ -26,19 +26,40 @@ data "aws_iam_policy_document" "bake" {
     resources = ["${local.ec2}:key-pair/packer_*"]
   }
 
-  # A group has an id that nobody knows before, and carries no tag of ours.
+  # A group has an id that nobody knows before; the plugin of packer gives it the run's tags as it makes it.
   statement {
     sid       = "TemporaryGroup"
-    actions   = ["ec2:CreateSecurityGroup", "ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup"]
+    actions   = ["ec2:CreateSecurityGroup"]
     resources = ["${local.ec2}:security-group/*"]
+
+    condition {
+      test     = "StringLike"
+      variable = "aws:RequestTag/framebatch:content"
+      values   = ["*"]
+    }
   }
 
+  # Any other group is left as it is: all ids, and of them those with the tag.
+  statement {
+    sid       = "OpenAndRemoveTemporaryGroup"
+    actions   = ["ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup"]
+    resources = ["${local.ec2}:security-group/*"]
+
+    condition {
+      test     = "StringLike"
+      variable = "aws:ResourceTag/framebatch:content"
+      values   = ["*"]
+    }
+  }
+
+  # Whichever network the bake's subnet is in, or the account's first.
   statement {
     sid       = "TemporaryGroupInItsNetwork"
     actions   = ["ec2:CreateSecurityGroup"]
     resources = ["${local.ec2}:vpc/*"]
   }
 
+  # What is made with the machine has no id before, and the subnet is the bake's choice.
   statement {
     sid     = "StartMachine"
     actions = ["ec2:RunInstances"]
@@ -46,13 +67,24 @@ data "aws_iam_policy_document" "bake" {
       "arn:aws:ec2:${data.aws_region.current.name}::image/*", # the one to start from, which is AWS's own
       "${local.ec2}:key-pair/packer_*",
       "${local.ec2}:network-interface/*",
-      "${local.ec2}:security-group/*",
       "${local.ec2}:subnet/*",
       "${local.ec2}:volume/*",
     ]
   }
 
-  # Only what says of what content it is, by which the rest below knows it again.
+  statement {
+    sid       = "StartMachineInTemporaryGroup"
+    actions   = ["ec2:RunInstances"]
+    resources = ["${local.ec2}:security-group/*"] # of all ids, those with the tag
+
+    condition {
+      test     = "StringLike"
+      variable = "aws:ResourceTag/framebatch:content"
+      values   = ["*"]
+    }
+  }
+
+  # Only what says of what content it is, by which the rest below knows it again. No id is known before.
   statement {
     sid       = "StartMachineThatIsOurs"
     actions   = ["ec2:RunInstances"]
@@ -65,6 +97,7 @@ data "aws_iam_policy_document" "bake" {
     }
   }
 
+  # Ids are not known before; only what one of these calls makes, and while it makes it.
   statement {
     sid       = "TagWhatItMakes"
     actions   = ["ec2:CreateTags"]
@@ -77,11 +110,17 @@ data "aws_iam_policy_document" "bake" {
     }
   }
 
-  # An image and its snapshot are there before they have a tag.
+  # An image and its snapshots, whose ids nobody knows before, get the tag as they are made...
   statement {
-    sid       = "TagImages"
+    sid       = "TagImagesAsTheyAreMade"
     actions   = ["ec2:CreateTags"]
     resources = ["arn:aws:ec2:${data.aws_region.current.name}::image/*", "arn:aws:ec2:${data.aws_region.current.name}::snapshot/*"]
+
+    condition {
+      test     = "StringEquals"
+      variable = "ec2:CreateAction"
+      values   = ["CreateImage"]
+    }
 
     condition {
       test     = "StringLike"
@@ -90,6 +129,20 @@ data "aws_iam_policy_document" "bake" {
     }
   }
 
+  # ... and by it packer knows its own again, of all ids, to tag them once more: it gives no other image the tag.
+  statement {
+    sid       = "TagImages"
+    actions   = ["ec2:CreateTags"]
+    resources = ["arn:aws:ec2:${data.aws_region.current.name}::image/*", "arn:aws:ec2:${data.aws_region.current.name}::snapshot/*"]
+
+    condition {
+      test     = "StringLike"
+      variable = "aws:ResourceTag/framebatch:content"
+      values   = ["*"]
+    }
+  }
+
+  # Of all machines, those with the tag, which it started.
   statement {
     sid       = "MakeImageOfMachine"
     actions   = ["ec2:CreateImage", "ec2:StopInstances", "ec2:TerminateInstances"]
@@ -102,22 +155,17 @@ data "aws_iam_policy_document" "bake" {
     }
   }
 
-  # For metadata with a token alone, before the image has a tag.
+  # The new ones, whose ids nobody knows before: this call changes none that is there.
   statement {
     sid       = "MakeImage"
-    actions   = ["ec2:CreateImage", "ec2:ModifyImageAttribute"]
-    resources = ["arn:aws:ec2:${data.aws_region.current.name}::image/*"]
-  }
-
-  statement {
-    sid       = "MakeSnapshot"
     actions   = ["ec2:CreateImage"]
-    resources = ["arn:aws:ec2:${data.aws_region.current.name}::snapshot/*"]
+    resources = ["arn:aws:ec2:${data.aws_region.current.name}::image/*", "arn:aws:ec2:${data.aws_region.current.name}::snapshot/*"]
   }
 
+  # Of all images, those with the tag: metadata with a token alone for a new one, and an end for an old one.
   statement {
-    sid       = "RemoveOldImages"
-    actions   = ["ec2:DeregisterImage"]
+    sid       = "ChangeAndRemoveImages"
+    actions   = ["ec2:DeregisterImage", "ec2:ModifyImageAttribute"]
     resources = ["arn:aws:ec2:${data.aws_region.current.name}::image/*"]
 
     condition {
@@ -127,6 +175,7 @@ data "aws_iam_policy_document" "bake" {
     }
   }
 
+  # Of all snapshots, those with the tag.
   statement {
     sid       = "RemoveOldSnapshots"
     actions   = ["ec2:DeleteSnapshot"]
@@ -145,6 +194,7 @@ data "aws_iam_policy_document" "bake" {
     resources = ["arn:aws:ssm:${local.place}:parameter/framebatch/runtime"]
   }
 
+  # One for each ABI of the runtime, and no other parameter.
   statement {
     sid       = "PublishImage"
     actions   = ["ssm:PutParameter"]

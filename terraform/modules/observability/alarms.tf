@@ -25,10 +25,15 @@ locals {
         namespace   = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = var.function_name }
         statistic   = "Sum", period = 300, periods = 1, comparison = local.more_than, threshold = 0
       }
-      failed-jobs = {
-        description = "More than ${var.failed_jobs_per_hour} jobs failed within an hour. Look at the log group of failed jobs for their reasons."
-        namespace   = "AWS/Events", metric = "Invocations", dimensions = { RuleName = aws_cloudwatch_event_rule.failed_jobs.name }
-        statistic   = "Sum", period = 3600, periods = 1, comparison = local.more_than, threshold = var.failed_jobs_per_hour
+      failed-analyses = {
+        description = "More than ${var.failed_analyses_per_hour} analyses failed within an hour by no fault of their videos. Look at these lines' code in the worker's log, then at the job's log and the log group of failed jobs."
+        namespace   = var.name, metric = local.said.failed-analyses.metric, dimensions = {}
+        statistic   = "Sum", period = 3600, periods = 1, comparison = local.more_than, threshold = var.failed_analyses_per_hour
+      }
+      unsent-long = {
+        description = "For a quarter of an hour there have been requests that have waited in the outbox for more than five minutes: SQS refuses them, or the worker does not reach it. Look at the worker's log for their reason."
+        namespace   = var.name, metric = local.said.unsent-long.metric, dimensions = {}
+        statistic   = "Sum", period = 300, periods = 3, comparison = local.more_than, threshold = 0
       }
       out-of-memory = {
         description = "Analyses ran out of memory, of the GPU or of the machine. Look at the jobs' log for code out_of_memory and both numbers, and at the log group of failed jobs for OutOfMemoryError, where the container was killed: memory_mib is too small."
@@ -51,9 +56,9 @@ locals {
         statistic   = "Sum", period = 300, periods = 1, comparison = local.more_than, threshold = 10
       }
       database-storage = {
-        description = "The database has less than 2 GiB left, and does not grow any more. Raise max_storage_gib."
+        description = "Less than 5 % of the database's storage is free, though it grows at 10 %. Raise max_storage_gib; what it has grown to counts from the next apply on."
         namespace   = "AWS/RDS", metric = "FreeStorageSpace", dimensions = { DBInstanceIdentifier = var.database_identifier }
-        statistic   = "Minimum", period = 300, periods = 3, comparison = local.less_than, threshold = 2 * local.gib
+        statistic   = "Minimum", period = 300, periods = 3, comparison = local.less_than, threshold = var.database_storage_gib * local.gib / 20
       }
       database-connections = {
         description = "More than ${var.database_connections} connections to the database. Each API task and worker may hold 20, each job two."

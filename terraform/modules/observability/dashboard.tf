@@ -11,12 +11,12 @@ locals {
     },
     {
       title = "2. The worker sends them to the queue, the Lambda takes them out"
-      left  = { title = "Requests waiting, and dead letters", metrics = [["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.queue_names.queues["requests"]], [".", ".", ".", var.queue_names.dead_letters["requests"]]], stat = "Maximum" }
+      left  = { title = "Requests waiting, dead letters, minutes with requests that stay unsent", metrics = [["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.queue_names.queues["requests"]], [".", ".", ".", var.queue_names.dead_letters["requests"]], [var.name, local.said.unsent-long.metric]], stat = "Maximum" }
       right = { title = "The Lambda: calls, errors, throttles", metrics = [["AWS/Lambda", "Invocations", "FunctionName", var.function_name], [".", "Errors", ".", "."], [".", "Throttles", ".", "."]], stat = "Sum" }
     },
     {
       title = "3. Jobs run"
-      left  = { title = "Jobs that failed, that ran out of memory", metrics = [["AWS/Events", "Invocations", "RuleName", aws_cloudwatch_event_rule.failed_jobs.name], [var.name, local.said.out-of-memory.metric]], stat = "Sum" }
+      left  = { title = "Analyses that failed by no fault of their videos, jobs that ran out of memory", metrics = [[var.name, local.said.failed-analyses.metric], [var.name, local.said.out-of-memory.metric]], stat = "Sum" }
       right = { title = "Queues whose first job cannot start, minutes with jobs that wait long", metrics = [["AWS/Events", "Invocations", "RuleName", aws_cloudwatch_event_rule.blocked_queue.name], [var.name, local.said.waiting-long.metric]], stat = "Sum" }
     },
     {

@@ -152,7 +152,7 @@ resource "aws_cloudwatch_event_rule" "blocked_queue" {
   event_pattern = jsonencode({
     source      = ["aws.batch"]
     detail-type = ["Batch Job Queue Blocked"]
-    resources   = [for arn in var.job_queue_arns : { prefix = arn }]
+    detail      = { jobQueue = var.job_queue_arns } # whole ARNs: the beginning of ours may begin another environment's
   })
 }
 
@@ -171,11 +171,16 @@ resource "aws_cloudwatch_event_target" "blocked_queue" {
 #   gives it; such a container is gone before it can say so, and AWS Batch does.
 # - waiting-long: minutes in which some job has waited for a machine for more than 30 minutes, as the worker sees it in
 #   its database (LONG in backend/videos/waiting.py).
+# - failed-analyses: analyses that failed by no fault of what was asked for (OF_THE_REQUEST in contract/errors.py), each
+#   once: not what its owner cancelled, nor a Spot machine that was lost and another tried, nor the children of an array.
+# - unsent-long: minutes in which some request has waited in the outbox for more than five minutes (backend/videos/pulse.py).
 locals {
   said = {
     out-of-memory     = { log = var.jobs_log_group, pattern = "{ $.code = \"out_of_memory\" }", metric = "OutOfMemory" }
     killed-for-memory = { log = aws_cloudwatch_log_group.failed_jobs.name, pattern = "{ $.detail.container.reason = \"OutOfMemoryError*\" }", metric = "OutOfMemory" }
     waiting-long      = { log = var.worker_log_group, pattern = "\"jobs wait long for a machine\"", metric = "WaitingLong" }
+    failed-analyses   = { log = var.worker_log_group, pattern = "\"analysis failed by no fault of its video\"", metric = "FailedAnalyses" }
+    unsent-long       = { log = var.worker_log_group, pattern = "\"requests stay unsent\"", metric = "UnsentLong" }
   }
 }
 

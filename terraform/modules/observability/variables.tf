@@ -23,15 +23,15 @@ variable "monthly_budget_usd" {
   }
 }
 
-variable "failed_jobs_per_hour" {
+variable "failed_analyses_per_hour" {
   type        = number
   nullable    = false
   default     = 5
-  description = "How many jobs may fail within an hour before somebody is told; faulty videos make some fail."
+  description = "How many analyses may fail within an hour, by no fault of their videos, before somebody is told."
 
   validation {
-    condition     = floor(var.failed_jobs_per_hour) == var.failed_jobs_per_hour && var.failed_jobs_per_hour >= 0
-    error_message = "failed_jobs_per_hour must be a whole number, 0 or more."
+    condition     = floor(var.failed_analyses_per_hour) == var.failed_analyses_per_hour && var.failed_analyses_per_hour >= 0
+    error_message = "failed_analyses_per_hour must be a whole number, 0 or more."
   }
 }
 
@@ -90,4 +90,9 @@ variable "load_balancer_suffix" {
 variable "database_identifier" {
   type        = string
   description = "The database, as its metrics name it."
+}
+
+variable "database_storage_gib" {
+  type        = number
+  description = "What the database has, a twentieth of which shall be free."
 }

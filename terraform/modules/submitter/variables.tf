@@ -11,6 +11,11 @@ variable "package" {
     condition     = fileexists(var.package)
     error_message = "There is no file at the path of the Lambda's package; `make lambda-zip` makes it."
   }
+
+  validation {
+    condition     = endswith(var.package, ".zip")
+    error_message = "The Lambda's package must be a zip file, whose name ends in .zip; `make lambda-zip` makes it."
+  }
 }
 
 variable "environment" {

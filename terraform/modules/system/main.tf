@@ -153,18 +153,19 @@ module "backend" {
 module "observability" {
   source = "../observability"
 
-  name                   = var.name
-  emails                 = var.alarms.emails
-  monthly_budget_usd     = var.alarms.monthly_budget_usd
-  failed_jobs_per_hour   = var.alarms.failed_jobs_per_hour
-  database_connections   = var.alarms.database_connections
-  queue_names            = module.queues.names
-  undelivered_queue_name = module.events.undelivered_queue_name
-  function_name          = module.submitter.function_name
-  job_queue_arns         = values(module.batch.job_queue_arns)
-  jobs_log_group         = module.batch.log_group
-  worker_log_group       = module.backend.log_groups["worker"]
-  load_balancer_suffix   = module.backend.load_balancer_suffix
-  database_identifier    = module.database.identifier
-  log_retention_days     = var.log_retention_days
+  name                     = var.name
+  emails                   = var.alarms.emails
+  monthly_budget_usd       = var.alarms.monthly_budget_usd
+  failed_analyses_per_hour = var.alarms.failed_analyses_per_hour
+  database_connections     = var.alarms.database_connections
+  queue_names              = module.queues.names
+  undelivered_queue_name   = module.events.undelivered_queue_name
+  function_name            = module.submitter.function_name
+  job_queue_arns           = values(module.batch.job_queue_arns)
+  jobs_log_group           = module.batch.log_group
+  worker_log_group         = module.backend.log_groups["worker"]
+  load_balancer_suffix     = module.backend.load_balancer_suffix
+  database_identifier      = module.database.identifier
+  database_storage_gib     = module.database.storage_gib
+  log_retention_days       = var.log_retention_days
 }

@@ -169,10 +169,10 @@ variable "backend" {
 
 variable "alarms" {
   type = object({
-    emails               = list(string)
-    monthly_budget_usd   = number
-    failed_jobs_per_hour = optional(number)
-    database_connections = optional(number)
+    emails                   = list(string)
+    monthly_budget_usd       = number
+    failed_analyses_per_hour = optional(number)
+    database_connections     = optional(number)
   })
   description = "Arguments of the module observability."
 }

@@ -12,6 +12,11 @@ from tests.terraform.iam.policies import Call
 
 Tags = Callable[[str], Mapping[str, str]]  # of a resource of EC2, by its id
 
+# packer 1.6, which is at hand, tags images afterwards and groups never. The plugin that bake.yml installs tags
+# both as it makes them, with the run's tags, and is what the policy is for: its calls stand in the place of the
+# older ones.
+_PLUGINS_TAG = "framebatch:content"
+
 _KINDS = {"i": "instance", "ami": "image", "snap": "snapshot", "sg": "security-group"}
 
 
@@ -66,29 +71,40 @@ def of_packer(query: Mapping[str, str], region: str, account: str, tags: Tags) -
         case "CreateKeyPair" | "DeleteKeyPair":
             return [Call(action=f"ec2:{action}", resource=f"{place}:key-pair/{query['KeyName']}")]
         case "CreateSecurityGroup":
-            created = ("security-group/new", "vpc/vpc-1")
-            return [Call(action=f"ec2:{action}", resource=f"{place}:{one}") for one in created]
+            tagged = Call(
+                action=f"ec2:{action}", resource=f"{place}:security-group/new", context=_plugins("RequestTag")
+            )
+            return [tagged, Call(action=f"ec2:{action}", resource=f"{place}:vpc/vpc-1")]
         case "RunInstances":
             given = {f"aws:RequestTag/{name}": value for name, value in _tags(query, "TagSpecification.1.Tag")}
             with_it = ("network-interface/new", "subnet/subnet-1", "volume/new", f"key-pair/{query['KeyName']}")
-            group = f"security-group/{query['SecurityGroupId.1']}"
-            asked = [Call(action="ec2:RunInstances", resource=f"{place}:{one}") for one in (*with_it, group)]
+            group = f"{place}:security-group/{query['SecurityGroupId.1']}"
+            asked = [Call(action="ec2:RunInstances", resource=f"{place}:{one}") for one in with_it]
+            asked.append(Call(action="ec2:RunInstances", resource=group, context=_plugins("ResourceTag")))
             asked.append(Call(action="ec2:RunInstances", resource=f"{images}image/{query['ImageId']}"))
             asked.append(Call(action="ec2:RunInstances", resource=f"{place}:instance/new", context=given))
             context = given | {"ec2:CreateAction": "RunInstances"}
             return [*asked, Call(action="ec2:CreateTags", resource=f"{place}:instance/new", context=context)]
         case "CreateImage":
-            made = [Call(action="ec2:CreateImage", resource=f"{images}{one}/new") for one in ("image", "snapshot")]
+            new = [f"{images}{one}/new" for one in ("image", "snapshot")]
+            context = _plugins("RequestTag") | {"ec2:CreateAction": "CreateImage"}
+            made = [Call(action="ec2:CreateImage", resource=one) for one in new]
+            made += [Call(action="ec2:CreateTags", resource=one, context=context) for one in new]
             return [*made, _on("CreateImage", query["InstanceId"], region, account, tags)]
         case "CreateTags":
             given = {f"aws:RequestTag/{name}": value for name, value in _tags(query, "Tag")}
             ids = [value for name, value in query.items() if name.startswith("ResourceId.")]
+            given |= _plugins("ResourceTag")
             return [_on(action, one, region, account, tags, given) for one in ids]
         case "StopInstances" | "TerminateInstances":
             return [_on(action, query["InstanceId.1"], region, account, tags)]
         case "AuthorizeSecurityGroupIngress" | "DeleteSecurityGroup":
-            return [_on(action, query["GroupId"], region, account, tags)]
+            return [_on(action, query["GroupId"], region, account, tags, _plugins("ResourceTag"))]
     return [Call(action=f"ec2:{action}", resource="*")]  # and no policy grants there what knows a resource
+
+
+def _plugins(key: str) -> dict[str, str]:
+    return {f"aws:{key}/{_PLUGINS_TAG}": "0123456789abcdef"}
 
 
 def _on(

@@ -9,7 +9,7 @@ variables {
   hosted_zone_id     = "Z0123456789ABCDEFGHIJ"
   analysis_image     = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/analysis:0123abc"
   backend_image      = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend:0123abc"
-  lambda_package     = "main.tf"
+  lambda_package     = "../../mocks/package.zip"
   database_ca_bundle = "../../mocks/authority.pem"
   alarm_emails       = ["operators@example.org"]
   monthly_budget_usd = 50
@@ -27,6 +27,17 @@ run "plans" {
     condition     = output.submitter_environment.JOB_QUEUE == "framebatch" && output.submitter_environment.JOB_DEFINITION == "framebatch-analysis"
     error_message = "The Lambda submits to the queue and the definition that are made here."
   }
+}
+
+run "refuses_a_region_of_another_partition" {
+  command = plan
+
+  variables {
+    region             = "us-gov-west-1"
+    availability_zones = ["us-gov-west-1a", "us-gov-west-1b"]
+  }
+
+  expect_failures = [var.region]
 }
 
 run "refuses_what_is_no_region" {

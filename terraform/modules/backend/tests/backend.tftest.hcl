@@ -1,5 +1,18 @@
 mock_provider "aws" {
   source = "../../mocks"
+
+  # For the one run that applies: the provider takes nothing else for an ARN.
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/mocked" }
+  }
+
+  mock_resource "aws_lb" {
+    defaults = { arn = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/mocked/1" }
+  }
+
+  mock_resource "aws_lb_target_group" {
+    defaults = { arn = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/mocked/1" }
+  }
 }
 
 variables {
@@ -40,7 +53,7 @@ run "https_for_users" {
   }
 
   assert {
-    condition     = toset(keys(aws_ecs_service.this)) == toset(["api", "worker"]) && contains(keys(aws_ecs_task_definition.this), "migrate")
+    condition     = [aws_ecs_service.api.desired_count, aws_ecs_service.worker.desired_count] == [1, 1] && contains(keys(aws_ecs_task_definition.this), "migrate")
     error_message = "The API and the worker always run, migrations once."
   }
 
@@ -50,7 +63,7 @@ run "https_for_users" {
   }
 
   assert {
-    condition     = alltrue([for service in aws_ecs_service.this : service.deployment_circuit_breaker[0].rollback])
+    condition     = alltrue([for service in [aws_ecs_service.api, aws_ecs_service.worker] : service.deployment_circuit_breaker[0].rollback])
     error_message = "A version that does not start takes nothing away."
   }
 
@@ -198,6 +211,16 @@ run "refuses_an_address_with_https" {
   expect_failures = [var.domain_name]
 }
 
+run "refuses_a_domain_of_another_zone" {
+  command = plan
+
+  variables {
+    domain_name = "video.anexample.org"
+  }
+
+  expect_failures = [data.aws_route53_zone.this]
+}
+
 run "refuses_what_is_no_zone" {
   command = plan
 
@@ -269,6 +292,29 @@ run "refuses_settings_that_come_from_elsewhere" {
   expect_failures = [var.environment]
 }
 
+run "refuses_a_setting_that_nobody_reads" {
+  command = plan
+
+  variables {
+    environment = { KEEP_ANALYSIS_DAYS = "30" }
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "takes_what_the_backend_reads" {
+  command = plan
+
+  variables {
+    environment = { KEEP_ANALYSES_DAYS = "30", LOG_LEVEL = "WARNING" }
+  }
+
+  assert {
+    condition     = output.environments.worker.KEEP_ANALYSES_DAYS == "30"
+    error_message = "The worker removes what is older."
+  }
+}
+
 run "refuses_a_key_version_of_nothing" {
   command = plan
 
@@ -277,4 +323,34 @@ run "refuses_a_key_version_of_nothing" {
   }
 
   expect_failures = [var.secret_key_version]
+}
+
+run "runs_before_its_sizes_change" {
+  command = apply
+
+  variables {
+    hosted_zone_id  = null
+    certificate_arn = "arn:aws:acm:eu-central-1:123456789012:certificate/1"
+  }
+}
+
+run "more_workers_are_what_sizes_says_and_more_of_the_api_what_autoscaling_says" {
+  command = plan
+
+  variables {
+    hosted_zone_id  = null
+    certificate_arn = "arn:aws:acm:eu-central-1:123456789012:certificate/1"
+    sizes           = { api = { cpu = 256, memory_mib = 512, tasks = 2 }, worker = { cpu = 256, memory_mib = 1024, tasks = 3 } }
+    api_max_tasks   = 4
+  }
+
+  assert {
+    condition     = aws_ecs_service.worker.desired_count == 3
+    error_message = "Nothing else counts the worker's tasks."
+  }
+
+  assert {
+    condition     = aws_ecs_service.api.desired_count == 1 && aws_appautoscaling_target.api.min_capacity == 2
+    error_message = "What autoscaling has counted stays, within its new bounds."
+  }
 }

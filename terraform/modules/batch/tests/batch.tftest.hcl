@@ -180,6 +180,16 @@ run "refuses_no_instance_types" {
   expect_failures = [var.instance_types]
 }
 
+run "refuses_a_size_that_no_family_has" {
+  command = plan
+
+  variables {
+    instance_types = ["g6.xlarge", "g6.3xlarge"]
+  }
+
+  expect_failures = [var.instance_types]
+}
+
 run "refuses_machines_without_the_gpu_that_jobs_ask_for" {
   command = plan
 
@@ -230,11 +240,11 @@ run "refuses_a_delay_that_batch_refuses" {
   expect_failures = [var.idle_minutes]
 }
 
-run "refuses_a_limit_that_batch_refuses" {
+run "refuses_a_limit_before_the_worker_has_moved_the_job" {
   command = plan
 
   variables {
-    runnable_limit_seconds = 60
+    runnable_limit_seconds = 3900
   }
 
   expect_failures = [var.runnable_limit_seconds]

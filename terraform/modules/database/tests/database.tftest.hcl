@@ -42,7 +42,17 @@ run "refuses_a_class_of_ec2" {
   command = plan
 
   variables {
-    instance_class = "t4g.micro"
+    instance_class = "t4g.micro" # a class of RDS has db. before it
+  }
+
+  expect_failures = [var.instance_class]
+}
+
+run "refuses_a_size_that_its_family_has_not" {
+  command = plan
+
+  variables {
+    instance_class = "db.m7g.micro"
   }
 
   expect_failures = [var.instance_class]

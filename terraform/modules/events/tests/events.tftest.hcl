@@ -18,6 +18,11 @@ run "events_of_our_queues" {
   }
 
   assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.job_states.event_pattern).detail-type == ["Batch Job State Change", "Batch Job Queue Blocked"]
+    error_message = "Why a job waits, which the worker reads, comes by a kind of event of its own."
+  }
+
+  assert {
     condition     = length(aws_cloudwatch_event_target.job_events.dead_letter_config) == 1
     error_message = "An event that cannot be delivered is kept."
   }

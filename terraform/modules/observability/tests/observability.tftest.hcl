@@ -15,19 +15,25 @@ variables {
   worker_log_group       = "/framebatch/worker"
   load_balancer_suffix   = "app/framebatch/1"
   database_identifier    = "framebatch"
+  database_storage_gib   = 100
 }
 
 run "everything_is_watched" {
   command = plan
 
   assert {
-    condition     = toset(keys(aws_cloudwatch_metric_alarm.this)) == toset(["dead-requests", "dead-job-events", "undelivered-events", "age-of-requests", "age-of-job-events", "submitter-errors", "failed-jobs", "out-of-memory", "waiting-long", "api-5xx", "load-balancer-5xx", "database-storage", "database-connections"])
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.this)) == toset(["dead-requests", "dead-job-events", "undelivered-events", "age-of-requests", "age-of-job-events", "submitter-errors", "failed-analyses", "unsent-long", "out-of-memory", "waiting-long", "api-5xx", "load-balancer-5xx", "database-storage", "database-connections"])
     error_message = "Each part has its alarm."
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.worker_silence.treat_missing_data == "breaching"
     error_message = "Silence is what the worker's alarm is about."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["database-storage"].threshold == 5 * 1024 * 1024 * 1024
+    error_message = "A twentieth is less than the tenth at which RDS lets the storage grow."
   }
 
   assert {
@@ -60,10 +66,10 @@ run "refuses_half_a_failure" {
   command = plan
 
   variables {
-    failed_jobs_per_hour = 0.5
+    failed_analyses_per_hour = 0.5
   }
 
-  expect_failures = [var.failed_jobs_per_hour]
+  expect_failures = [var.failed_analyses_per_hour]
 }
 
 run "refuses_no_connections" {

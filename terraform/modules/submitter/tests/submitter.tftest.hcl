@@ -4,7 +4,7 @@ mock_provider "aws" {
 
 variables {
   name                 = "framebatch"
-  package              = "main.tf"
+  package              = "../../mocks/package.zip"
   environment          = {}
   timeout_seconds      = 60
   requests_queue_arn   = "arn:aws:sqs:eu-central-1:123456789012:framebatch-requests"
@@ -26,6 +26,16 @@ run "a_record_fails_alone" {
     condition     = one(aws_lambda_event_source_mapping.requests.scaling_config).maximum_concurrency == 2
     error_message = "The queue waits, not the function."
   }
+}
+
+run "refuses_a_package_that_is_no_zip" {
+  command = plan
+
+  variables {
+    package = "main.tf"
+  }
+
+  expect_failures = [var.package]
 }
 
 run "refuses_a_package_that_is_not_there" {

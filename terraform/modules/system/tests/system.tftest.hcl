@@ -7,7 +7,7 @@ variables {
   hosted_zone_id     = "Z0123456789ABCDEFGHIJ"
   analysis_image     = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/analysis:0123abc"
   backend_image      = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend:0123abc"
-  lambda_package     = "main.tf"
+  lambda_package     = "../../mocks/package.zip"
   database_ca_bundle = "../../mocks/authority.pem"
   network            = { availability_zones = ["eu-central-1a", "eu-central-1b"] }
   jobs               = { spot_max_vcpus = 16, on_demand_max_vcpus = 8 }
