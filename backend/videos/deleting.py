@@ -40,12 +40,16 @@ LOOKS_AGAIN_AFTER = timedelta(seconds=10)  # a video, whether its analyses are g
 def delete_analysis(*, analysis: Analysis) -> None:
     """Hides it, and owes its removal, together; doing it twice is harmless. Raises AnalysisNotOver."""
     with transaction.atomic():
+        hold_account(analysis.owner)
         deleted = Analysis.objects.filter(pk=analysis.pk, status__in=[status.value for status in TERMINAL]).update(
             deleted_at=Now(), updated_at=Now()
         )
         if not deleted:
             raise AnalysisNotOver(analysis.status)
-        Analysis.objects.filter(retry_of=analysis).update(retry_of=None)
+        # Another try may be under way: whoever ends it holds its row and wants the account. One that is held
+        # forgets this one when it is removed.
+        tries = Analysis.objects.select_for_update(skip_locked=True, no_key=True).filter(retry_of=analysis)
+        Analysis.objects.filter(pk__in=[another.pk for another in tries]).update(retry_of=None)
         IdempotencyKey.objects.filter(analysis=analysis).delete()
         owe(OwedCall.Kind.REMOVE_ANALYSIS, str(analysis.pk), after=REMOVED_AFTER)
     logger.info("analysis deleted", extra={"analysis_id": analysis.pk, "user_id": analysis.owner_id})
@@ -76,7 +80,7 @@ def _removed_after(video: Video, *, analysed: bool) -> timedelta:
 
 
 def remove_video(subject: str, *, bucket: MediaBucket) -> timedelta | None:
-    """Its object and its row, once its analyses are gone, which are owed by themselves. Raises StorageUnavailable."""
+    """Its object and its row, once its analyses are gone, each owed by itself. Raises StorageUnavailable."""
     video = Video.objects.filter(pk=UUID(subject)).first()
     if video is None:
         return None
