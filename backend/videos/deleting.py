@@ -56,7 +56,10 @@ def delete_analysis(*, analysis: Analysis) -> None:
 
 
 def delete_video(*, video: Video) -> None:
-    """Hides it and its analyses, and owes their removal; doing it twice is harmless. Raises VideoInUse."""
+    """Hides it and its analyses, and owes their removal; doing it twice is harmless.
+
+    Raises VideoInUse, and VideoNotFound where it has been removed meanwhile.
+    """
     give_up(video)
     analyses = Analysis.objects.filter(video=video)
     with transaction.atomic():
@@ -88,6 +91,8 @@ def remove_video(subject: str, *, bucket: MediaBucket) -> timedelta | None:
         return LOOKS_AGAIN_AFTER
     if video.upload_id and video.status == VideoStatus.ABORTED:
         bucket.abort_parts(key=video.key, upload_id=video.upload_id)
+        # A request that is putting its parts together may be faster than that, and slower than what follows.
+        owe(OwedCall.Kind.REMOVE_OBJECT, video.key, after=SWEPT_AFTER)
     bucket.delete(video.key)
     video.delete()
     logger.info("video removed", extra={"video_id": video.pk, "user_id": video.owner_id})
