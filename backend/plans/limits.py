@@ -74,7 +74,12 @@ def require_length(owner: User, seconds: float) -> None:
 
 
 def hold_account(owner: User) -> None:
-    """Until the transaction ends, nobody else counts or spends what is this user's."""
+    """Until the transaction ends, nobody else counts or spends what is this user's.
+
+    Whoever locks several rows locks the user first, then videos, then analyses, then idempotency keys, or two wait
+    for each other. What ends an analysis goes the other way: it has the row, and when it commits the ledger wants
+    the user. So nobody who holds the user waits for an analysis that is not over.
+    """
     if run_prepared(_HOLD, [owner.pk]) is None:
         raise User.DoesNotExist
 

@@ -211,7 +211,10 @@ class AnalysisRetry(APIView):
         ),
     )
     def post(self, request: Request, analysis_id: uuid.UUID) -> Response:
-        """Makes a new analysis with the video, model and options of one that failed or was cancelled."""
+        """Makes a new analysis with the video, model and options of one that failed or was cancelled.
+
+        Where we have done so for you already and it is under way, it is that one, with `Idempotency-Replayed`.
+        """
         requested = services.retry_analysis(
             owner=request.user,
             analysis=analysis_asked_for(request, analysis_id),

@@ -18,7 +18,7 @@ from backend.videos.errors import (
     UploadMissing,
 )
 from backend.videos.models import Video, VideoStatus
-from backend.videos.uploads import bytes_of_part, give_up, owned_video
+from backend.videos.uploads import bytes_of_part, give_up, owned_video, reread
 from backend.videos.wiring import media_bucket
 from contract.uploads import part_count, part_size
 
@@ -61,7 +61,7 @@ def finish_upload(*, owner: User, video_id: uuid.UUID, checksum: str = "") -> Vi
             checksum_algorithm=stored.checksum_algorithm,
             checksum=stored.checksum,
         )
-        video.refresh_from_db()
+        reread(video)
     if changed:
         logger.info("upload finished", extra={"video_id": video.pk, "user_id": owner.pk})
     if video.status == VideoStatus.ABORTED:
@@ -78,7 +78,7 @@ def _require_part_checksums(video: Video, checksum: str) -> None:
 
 
 def _put_together(video: Video) -> None:
-    """Raises PartsIncomplete, UploadAborted and StorageUnavailable."""
+    """Raises PartsIncomplete, UploadAborted, VideoNotFound and StorageUnavailable."""
     bucket, size = media_bucket(), bytes_of_part(video)
     arrived: list[StoredPart] = []
     try:

@@ -13,16 +13,17 @@ from backend.videos.postponing import postponed
 
 logger = logging.getLogger(__name__)
 
-Call = Callable[[str], None]
+# Gives None once all is done; else, what it did stays done, and it is called again after so long.
+Call = Callable[[str], timedelta | None]
 
 # With the pauses of `postponing`, a day. What then still fails needs a person, and the log says so as an error.
 MOST_ATTEMPTS = 290
 
 
-def owe(kind: OwedCall.Kind, subject: str, *, after: timedelta = timedelta()) -> None:
+def owe(kind: OwedCall.Kind, *subjects: str, after: timedelta = timedelta()) -> None:
     """In the transaction of the change that it follows from. What is owed or was done is not owed again."""
-    call = OwedCall(kind=kind.value, subject=subject, not_before=Now() + after)
-    OwedCall.objects.bulk_create([call], ignore_conflicts=True)
+    calls = [OwedCall(kind=kind.value, subject=subject, not_before=Now() + after) for subject in subjects]
+    OwedCall.objects.bulk_create(calls, ignore_conflicts=True)
 
 
 def settle_once(calls: Mapping[str, Call]) -> int:
@@ -44,7 +45,7 @@ def settle_once(calls: Mapping[str, Call]) -> int:
         known = {"kind": owed.kind, "subject": owed.subject}
         try:
             with transaction.atomic():
-                calls[owed.kind](owed.subject)
+                again = calls[owed.kind](owed.subject)
         except (BatchUnavailable, StorageUnavailable) as exc:
             logger.warning("owed call postponed", extra={**known, "cause": str(exc)})
             _postpone(owed, str(exc))
@@ -52,8 +53,12 @@ def settle_once(calls: Mapping[str, Call]) -> int:
             logger.exception("owed call failed", extra=known)
             _postpone(owed, f"{type(exc).__name__}: {exc}")
         else:
-            row.update(done_at=Now(), last_error="")
-            logger.info("owed call made", extra=known)
+            if again is None:
+                row.update(done_at=Now(), last_error="")
+                logger.info("owed call made", extra=known)
+            else:  # behind the others that are due
+                row.update(not_before=Now() + again, attempts=0, last_error="")
+                logger.debug("owed call goes on", extra=known)
     return 1
 
 

@@ -23,7 +23,7 @@ from backend.videos.errors import (
     VideoRefused,
 )
 from backend.videos.idempotency import OneRequest
-from backend.videos.models import Analysis, Video, VideoStatus
+from backend.videos.models import ACTIVE_STATUSES, Analysis, Video, VideoStatus
 from backend.videos.queueing import store_queued
 from contract.errors import FAILURES, ErrorCode
 from contract.manifest import ModelEntry
@@ -44,7 +44,7 @@ RETRYABLE = frozenset({AnalysisStatus.FAILED, AnalysisStatus.CANCELLED})
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestedAnalysis:
     analysis: Analysis
-    replayed: bool = False  # an earlier request with the same idempotency key had made it
+    replayed: bool = False  # an earlier request had made it: one with the same idempotency key, or an operator's
 
 
 def request_analysis(
@@ -82,6 +82,7 @@ def quote_analysis(*, owner: User, video_id: uuid.UUID, model: str | None, optio
 def retry_analysis(*, owner: User, analysis: Analysis, idempotency_key: str | None = None) -> RequestedAnalysis:
     """A new analysis that asks for the same: the one that ended stays as it is, with its history.
 
+    Where an operator was faster to ask for it anew, it is that one, as long as it is under way.
     Raises AnalysisNotRetryable and what `request_analysis` raises: the model may have gone since.
     """
     once = OneRequest.of(owner=owner, key=idempotency_key, asked={"retry_of": str(analysis.pk)})
@@ -128,15 +129,27 @@ def _queued(
     if len(message.encode()) > MAX_BYTES:
         raise RequestInvalid({"options.classes": ["These are too many class names; leave them out to keep all."]})
     with transaction.atomic():
-        if once is not None and (earlier := once.take(analysis)) is not analysis:
-            return RequestedAnalysis(analysis=earlier, replayed=True)
         hold_account(owner)
         _require_still_there(video)
+        wanted = _redriven(retry_of) or analysis
+        if once is not None:
+            wanted = once.take(wanted)
+        if wanted is not analysis:
+            return RequestedAnalysis(analysis=wanted, replayed=True)
         require_free_place(owner)
         reserve(owner, analysis.pk, price.credits)
         store_queued(analysis, message=message)
     logger.info("analysis queued", extra={"analysis_id": analysis.pk, "video_id": video.pk, "user_id": owner.pk})
     return RequestedAnalysis(analysis=analysis)
+
+
+def _redriven(failed: Analysis | None) -> Analysis | None:
+    """What an operator has asked for in its place and is under way; looked for while the account is held."""
+    if failed is None:
+        return None
+    return Analysis.objects.filter(
+        retry_of=failed, retry_of__dead_requests__redriven_at__isnull=False, status__in=ACTIVE_STATUSES
+    ).first()
 
 
 def _video(owner: User, video_id: uuid.UUID) -> Video:

@@ -158,11 +158,11 @@ def abort_upload(*, owner: User, video_id: uuid.UUID) -> Video:
 
 
 def give_up(video: Video) -> None:
-    """The worker removes what S3 cannot be told to remove now."""
+    """The worker removes what S3 cannot be told to remove now. Raises VideoNotFound."""
     changed = Video.objects.filter(pk=video.pk, status=VideoStatus.UPLOADING.value).update(
         status=VideoStatus.ABORTED.value
     )
-    video.refresh_from_db()
+    reread(video)
     if not changed:
         return
     logger.info("upload aborted", extra={"video_id": video.pk, "user_id": video.owner_id})
@@ -208,9 +208,10 @@ def _checksum(video: Video, value: str) -> Checksum | None:
 
 
 def _touch(video: Video) -> None:
-    """A URL is handed out now. Raises UploadOver where the upload has ended meanwhile."""
+    """A URL is handed out now. Raises UploadOver where the upload has ended meanwhile, and VideoNotFound."""
     if not Video.objects.filter(pk=video.pk, status=VideoStatus.UPLOADING.value).update(signed_at=Now()):
-        raise UploadOver(VideoStatus(Video.objects.values_list("status", flat=True).get(pk=video.pk)))
+        reread(video)
+        raise UploadOver(video.status)
 
 
 def bytes_of_part(video: Video) -> int:
@@ -233,6 +234,14 @@ def _unfinished(owner: User, video_id: uuid.UUID) -> Video:
     if video.status != VideoStatus.UPLOADING:
         raise UploadOver(video.status)
     return video
+
+
+def reread(video: Video) -> None:
+    """As it stands now. Raises VideoNotFound: what its owner has deleted meanwhile is removed within seconds."""
+    try:
+        video.refresh_from_db()
+    except Video.DoesNotExist:
+        raise VideoNotFound from None
 
 
 def owned_video(owner: User, video_id: uuid.UUID) -> Video:

@@ -177,7 +177,7 @@ class VideoDetail(APIView):
         summary="Delete a video",
         tag="Videos",
         answers={204: Answer(description="It is gone.")},
-        refusals=(errors.VideoInUse,),
+        refusals=(errors.VideoNotFound, errors.VideoInUse),
     )
     def delete(self, request: Request, video_id: uuid.UUID) -> Response:
         """Removes a video with all its analyses, everything they found and every file they made.

@@ -56,6 +56,11 @@ def put_objects(s3_client: Any, bucket: str, analysis: Analysis) -> None:
         s3_client.put_object(Bucket=bucket, Key=analysis_prefix(analysis.pk) + name, Body=b"x")
 
 
+def remove_all_of(analysis: Analysis, bucket: MediaBucket) -> None:
+    while remove_analysis(str(analysis.pk), bucket=bucket) is not None:
+        pass
+
+
 def keys_in(s3_client: Any, bucket: str) -> list[str]:
     return [found["Key"] for found in s3_client.list_objects_v2(Bucket=bucket).get("Contents", [])]
 
@@ -121,11 +126,34 @@ def test_removal_leaves_no_row_and_no_object_and_touches_no_other(
     for analysis in (gone, kept):
         put_objects(s3_client, media, analysis)
     for _ in range(2):  # the worker may have been killed before it could note that it was done
-        remove_analysis(str(gone.pk), bucket=MediaBucket(media))
+        remove_all_of(gone, MediaBucket(media))
         assert {model: model.objects.count() for model in OF_AN_ANALYSIS} == rows_of_kept
         assert list(Analysis.objects.all()) == [kept]
         assert Video.objects.count() == 2
         assert {key.split("/")[1] for key in keys_in(s3_client, media)} == {str(kept.pk)}
+
+
+def test_each_slice_stays_deleted_whatever_happens_to_the_next(
+    owner: User, media: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Or a worker that is stopped in the middle of many millions of rows would begin with the first for ever."""
+    monkeypatch.setattr(deleting, "FRAMES_AT_A_TIME", 2)
+    analysis = make_everything(owner)
+    delete_analysis(analysis=analysis)
+    OwedCall.objects.update(not_before=Now(), attempts=3)
+    calls = {"remove_analysis": partial(remove_analysis, bucket=MediaBucket(media))}
+    assert settle_once(calls) == 1
+    assert set(Detection.objects.values_list("frame_index", flat=True)) == {2, 3, 4}
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert settle_once({"remove_analysis": partial(remove_analysis, bucket=MediaBucket(media))}) == 1
+    assert Detection.objects.count() == 5
+    assert OwedCall.objects.get(done_at=None).attempts == 1  # in a row
+    monkeypatch.undo()
+    OwedCall.objects.update(not_before=Now())
+    while settle_once(calls):
+        pass
+    assert not Analysis.objects.exists()
+    assert not OwedCall.objects.filter(kind="remove_analysis", done_at=None).exists()
 
 
 def test_more_objects_than_one_call_deletes(owner: User, media: str, s3_client: Any):

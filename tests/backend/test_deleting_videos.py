@@ -1,6 +1,7 @@
 """A video that its owner deletes goes with all its analyses, and not while one of them is under way."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from backend.videos.deleting import REMOVED_AFTER, delete_video, remove_analysis
 from backend.videos.errors import VideoInUse, VideoNotFound
 from backend.videos.expiring import expire_once, urls_last
 from backend.videos.models import Analysis, Detection, OwedCall, Video
+from backend.videos.owed_calls import settle_once
 from backend.videos.probing import probe_once
 from tests.backend.making import make_analysis, make_finished, make_video
 from tests.backend.test_deleting import keys_in, make_everything, put_objects
@@ -38,6 +40,18 @@ def make_old_video(owner: User, **columns: Any) -> Video:
     return make_video(owner, signed_at=timezone.now() - LONG_AGO, **columns)
 
 
+def settle_all(media: str, bucket: MediaBucket | None = None) -> None:
+    """What is due, as the worker does."""
+    bucket = bucket or MediaBucket(media)
+    calls = {
+        "remove_analysis": partial(remove_analysis, bucket=bucket),
+        "remove_video": partial(remove_video, bucket=bucket),
+        "remove_object": bucket.delete_under,
+    }
+    while settle_once(calls):
+        pass
+
+
 def test_deleted_video_is_out_of_sight_at_once_with_its_analyses(api: APIClient, owner: User):
     video, other = make_old_video(owner), make_finished(owner, [1])
     for status in ("succeeded", "failed", "cancelled"):
@@ -46,9 +60,13 @@ def test_deleted_video_is_out_of_sight_at_once_with_its_analyses(api: APIClient,
     assert delete(api, video).status_code == 404
     assert [row["id"] for row in api.get("/api/videos").json()["results"]] == [str(other.video_id)]
     assert [row["id"] for row in api.get("/api/analyses").json()["results"]] == [str(other.pk)]
-    owed = OwedCall.objects.get()
-    assert (owed.kind, owed.subject) == ("remove_video", str(video.pk))
-    assert owed.not_before - owed.created_at == REMOVED_AFTER
+    of_video = Analysis.objects.filter(video=video)
+    owed = OwedCall.objects.all()
+    assert sorted((call.kind, call.subject) for call in owed) == [
+        *sorted(("remove_analysis", str(analysis.pk)) for analysis in of_video),
+        ("remove_video", str(video.pk)),
+    ]
+    assert {call.not_before - call.created_at for call in owed} == {REMOVED_AFTER}
 
 
 def test_nothing_can_be_asked_of_a_deleted_video(api: APIClient, owner: User):
@@ -83,14 +101,41 @@ def test_removal_leaves_no_row_and_no_object_and_touches_no_other(owner: User, m
     for one in (video, kept.video):
         s3_client.put_object(Bucket=media, Key=one.key, Body=b"12345")
     delete_video(video=video)
-    remove_analysis(str(gone[0].pk), bucket=MediaBucket(media))  # its own removal may have been owed before
     for _ in range(2):  # the worker may have been killed before it could note that it was done
-        remove_video(str(video.pk), bucket=MediaBucket(media))
+        OwedCall.objects.update(not_before=Now(), done_at=None)
+        settle_all(media)
         assert list(Video.objects.all()) == [kept.video]
         assert list(Analysis.objects.all()) == [kept]
         assert set(Detection.objects.values_list("analysis_id", flat=True)) == {kept.pk}
         left = {f"analyses/{kept.pk}/{name}" for name in ("thumbnails/000.jpg", "poster.jpg", "annotated.mp4")}
         assert set(keys_in(s3_client, media)) == {kept.video.key, *left}
+
+
+def test_what_is_removed_stays_so_though_another_analysis_cannot_be(owner: User, media: str):
+    """And the video waits for it, as often as it takes, without giving up."""
+    video = make_old_video(owner)
+    make_everything(owner, video=video)
+    stays = make_everything(owner, video=video)
+    delete_video(video=video)
+    OwedCall.objects.update(not_before=Now())
+
+    class Away(MediaBucket):
+        def delete_under(self, prefix: str) -> None:
+            if str(stays.pk) in prefix:
+                raise StorageUnavailable(prefix)
+            super().delete_under(prefix)
+
+    settle_all(media, Away(media))
+    assert list(Analysis.objects.all()) == [stays]
+    assert set(Detection.objects.values_list("analysis_id", flat=True)) == {stays.pk}
+    waits = OwedCall.objects.get(kind="remove_video")
+    assert (waits.attempts, waits.last_error, waits.done_at) == (0, "", None)
+    assert waits.not_before > timezone.now()
+    OwedCall.objects.update(not_before=Now())
+    settle_all(media)
+    OwedCall.objects.update(not_before=Now())
+    settle_all(media)
+    assert not Video.objects.exists()
 
 
 def test_storage_away_keeps_the_row_and_its_room(owner: User, media: str, monkeypatch: pytest.MonkeyPatch):

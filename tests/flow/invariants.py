@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import connection
 
 from backend.plans.models import LedgerEntry
-from backend.videos.models import Analysis, AnalysisEvent, Chunk, DeadRequest, OutboxMessage, OwedCall
+from backend.videos.models import Analysis, AnalysisEvent, Chunk, DeadRequest, OutboxMessage, OwedCall, Video
 from backend.webhooks.models import Delivery
 from contract.keys import analysis_prefix
 from contract.statuses import TERMINAL, TRANSITIONS, AnalysisStatus
@@ -49,6 +49,10 @@ UNION ALL
 SELECT 'a webhook is told twice of an analysis', endpoint_id || ' ' || analysis_id
 FROM webhooks_delivery GROUP BY endpoint_id, analysis_id HAVING count(*) > 1
 UNION ALL
+SELECT 'its video is deleted and it is not, or not over', analysis.id::text
+FROM videos_analysis AS analysis JOIN videos_video AS video ON video.id = analysis.video_id
+WHERE video.deleted_at IS NOT NULL AND (analysis.deleted_at IS NULL OR analysis.status != ALL(%(over)s))
+UNION ALL
 SELECT 'balances do not sum', user_id::text
 FROM plans_ledgerentry AS entry WHERE user_id = ANY(%(owners)s) GROUP BY user_id
 HAVING sum(credits) !=
@@ -64,6 +68,7 @@ class Watch:
         self.world = world
         world.look = self.look
         self.last: dict[UUID, dict[str, Any]] = {}
+        self.videos: dict[UUID, bool] = {}  # whether it was deleted
 
     def look(self) -> None:
         with connection.cursor() as cursor:
@@ -78,6 +83,10 @@ class Watch:
         for gone in self.last.keys() - rows.keys():
             assert self.last[gone]["deleted_at"] is not None
         self.last |= rows
+        videos = {video.pk: video.deleted_at is not None for video in Video.objects.all()}
+        assert all(deleted for video_id, deleted in self.videos.items() if video_id not in videos)
+        self.videos |= videos
+        assert {video.key for video in Video.objects.filter(deleted_at=None)} <= self.world.machines.objects
         assert all(count == 1 for count in self.world.redriven.values())
 
     def _transition(self, before: dict[str, Any] | None, after: dict[str, Any]) -> None:
@@ -151,6 +160,9 @@ class Watch:
         assert not DeadRequest.objects.filter(analysis_id__in=gone).exists()
         left = [key for key in self.world.machines.objects if key.startswith(tuple(map(analysis_prefix, gone)))]
         assert left == []
+        assert not Video.objects.exclude(deleted_at=None).exists()
+        stored = {key for key in self.world.machines.objects if key.startswith("uploads/")}
+        assert stored == {video.key for video in Video.objects.all()}
         assert Delivery.objects.exclude(analysis_id__in=self.last).count() == 0
 
 

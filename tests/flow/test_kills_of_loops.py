@@ -20,11 +20,12 @@ from django.db.models.functions import Now
 
 from backend.gateways.incoming_queue import IncomingQueue
 from backend.gateways.s3 import MediaBucket
+from backend.videos import deleting
 from backend.videos.cancelling import cancel_analysis, cancel_owed
 from backend.videos.consuming import apply_dead_request, apply_job_event, consume_once
-from backend.videos.deleting import delete_analysis, remove_analysis
+from backend.videos.deleting import delete_analysis, delete_video, remove_analysis, remove_video
 from backend.videos.expiring import expire_once
-from backend.videos.models import Analysis, DeadRequest, IdempotencyKey, OutboxMessage, OwedCall, Video
+from backend.videos.models import Analysis, DeadRequest, Detection, IdempotencyKey, OutboxMessage, OwedCall, Video
 from backend.videos.owed_calls import owe, settle_once
 from backend.videos.probing import probe_once
 from backend.videos.reconciling import reconcile_once
@@ -35,7 +36,7 @@ from backend.videos.services import retry_analysis
 from backend.videos.waiting import hurry_once
 from contract.keys import poster_key
 from contract.notices import JobFound, RequestRefused
-from tests.backend.making import attempt, job_event, make_video
+from tests.backend.making import attempt, job_event, make_finished, make_video
 from tests.backend.test_probe import clip
 from tests.flow.estate import Estate, running, told
 from tests.flow.mortal import life_of
@@ -163,6 +164,10 @@ class OwedCalls(Work):
         self.jobs = Jobs()
         self.bucket = MediaBucket(request.getfixturevalue("media_bucket"))
         self.s3 = request.getfixturevalue("s3_client")
+        self.owed(request)
+        self.later()
+
+    def owed(self, request: pytest.FixtureRequest) -> None:
         cancel_analysis(analysis=self.estate.analysis("cancelled", **running("cancelled")))
         owe(OwedCall.Kind.CANCEL_ANALYSIS, str(self.estate.analysis("slow", **running("slow")).pk))
         gone = self.estate.analysis("gone", status="failed", finished_at=Now())
@@ -170,7 +175,6 @@ class OwedCalls(Work):
         owe(OwedCall.Kind.REMOVE_OBJECT, "uploads/old")
         for key in (poster_key(gone.pk), "uploads/old", "uploads/young"):
             self.s3.put_object(Bucket=self.bucket.name, Key=key, Body=b"x")
-        self.later()
 
     def turn(self) -> int:
         return settle_once(
@@ -179,6 +183,7 @@ class OwedCalls(Work):
                 "cancel_analysis": cancel_owed,
                 "remove_analysis": partial(remove_analysis, bucket=self.bucket),
                 "remove_object": self.bucket.delete_under,
+                "remove_video": partial(remove_video, bucket=self.bucket),
             }
         )
 
@@ -186,6 +191,31 @@ class OwedCalls(Work):
         listed = self.s3.list_objects_v2(Bucket=self.bucket.name).get("Contents", ())
         keys = [found["Key"] for found in listed]
         return {**super().told(), "keys of objects": keys, "terminated": self.jobs.terminated}
+
+
+class DeletedVideos(OwedCalls):
+    """One with two analyses, one of more detections than a turn deletes, and an upload that was given up."""
+
+    def owed(self, request: pytest.FixtureRequest) -> None:
+        request.getfixturevalue("monkeypatch").setattr(deleting, "FRAMES_AT_A_TIME", 2)
+        analysis = self.estate.analysis("analysed", status="failed", finished_at=Now())
+        another = make_finished(self.estate.owner, [1, 0, 2, 1], video=analysis.video)
+        self.kept = make_finished(self.estate.owner, [1], video=make_video(self.estate.owner, filename="kept"))
+        upload = make_video(self.estate.owner, filename="given up", status="aborted", part_bytes=5)
+        upload.upload_id = self.bucket.begin_parts(key=upload.key, content_type="video/mp4")
+        upload.save()
+        for key in (poster_key(another.pk), analysis.video.key, upload.key):
+            self.s3.put_object(Bucket=self.bucket.name, Key=key, Body=b"x")
+        for video in (analysis.video, upload):
+            delete_video(video=video)
+
+    def told(self) -> dict[str, Any]:
+        parts = self.s3.list_multipart_uploads(Bucket=self.bucket.name).get("Uploads", [])
+        others = Detection.objects.exclude(analysis=self.kept).count()
+        left = {**super().told(), "parts": parts, "detections": others}
+        assert left["videos"] == [("kept", "ready", "")]
+        assert (left["keys of objects"], parts, others) == ([], [], 0)
+        return left
 
 
 class Prober(Work):
@@ -267,7 +297,8 @@ class Owner(Work):
         self.estate.analysis("not sent")
         OutboxMessage.objects.filter(analysis__video__filename="not sent").update(sent_at=None)
         self.estate.analysis("again", status="failed", finished_at=Now())
-        self.estate.analysis("deleted", status="failed", finished_at=Now())
+        for name in ("deleted", "deleted with its video"):
+            self.estate.analysis(name, status="failed", finished_at=Now())
 
     def turn(self) -> int:
         named = {analysis.video.filename: analysis for analysis in Analysis.objects.filter(retry_of=None)}
@@ -275,6 +306,7 @@ class Owner(Work):
             cancel_analysis(analysis=named[name])
         retry_analysis(owner=self.estate.owner, analysis=named["again"], idempotency_key="k")
         delete_analysis(analysis=named["deleted"])
+        delete_video(video=named["deleted with its video"].video)
         return 0
 
 
@@ -295,6 +327,7 @@ def live(work: Work) -> None:
         (Events, 20),
         (Reconciler, 30),
         (OwedCalls, 20),
+        (DeletedVideos, 40),
         (Prober, 6),
         (UploadExpiry, 8),
         (Retention, 10),

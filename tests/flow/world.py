@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from backend.accounts.models import User
 from backend.gateways.errors import QueueUnavailable, StorageUnavailable
@@ -21,9 +22,9 @@ from backend.gateways.incoming_queue import ReceivedMessage
 from backend.plans.errors import CreditsInsufficient, TooManyAnalyses
 from backend.videos.cancelling import cancel_analysis, cancel_owed
 from backend.videos.consuming import apply_dead_request, apply_job_event
-from backend.videos.deleting import delete_analysis, remove_analysis
-from backend.videos.errors import AnalysisNotOver, AnalysisNotRetryable, AnalysisOver, RequestRefused
-from backend.videos.models import Analysis, DeadRequest, OutboxMessage, OwedCall
+from backend.videos.deleting import delete_analysis, delete_video, remove_analysis, remove_video
+from backend.videos.errors import AnalysisNotOver, AnalysisNotRetryable, AnalysisOver, RequestRefused, VideoInUse
+from backend.videos.models import Analysis, DeadRequest, OutboxMessage, OwedCall, Video
 from backend.videos.owed_calls import settle_once
 from backend.videos.reconciling import reconcile_once
 from backend.videos.redriving import NothingToRedrive, redrive
@@ -49,7 +50,7 @@ from tests.flow.sqs import Message, Queues
 
 LONG = {**FACTS, "duration_us": 3_000_000_000, "frames": 90_000}  # an array of three jobs
 OVER = [status.value for status in TERMINAL]
-REFUSED = (TooManyAnalyses, CreditsInsufficient, AnalysisNotRetryable, AnalysisNotOver, AnalysisOver)
+REFUSED = (TooManyAnalyses, CreditsInsufficient, AnalysisNotRetryable, AnalysisNotOver, AnalysisOver, VideoInUse)
 TURNS = 600  # more than any world has needed to come to rest
 
 
@@ -87,7 +88,7 @@ class World:
         kind = (
             "long" if owner.plan != Plan.FREE and (self.dice.random() < 0.4 if long is None else long) else "short"
         )
-        video = owner.videos.get(filename=kind)
+        video = self._video(owner, kind)
         with contextlib.suppress(*REFUSED):
             requested = request_analysis(
                 owner=owner,
@@ -104,8 +105,6 @@ class World:
         """With webhooks: one wants to know of everything, one of failures, and one is disabled."""
         if plan not in self.owners:
             owner = self.owners[plan] = User.objects.create(username=uuid4().hex, plan=plan.value)
-            make_video(owner, filename="short")
-            make_video(owner, filename="long", facts=LONG)
             for events in (EventType.values, [EventType.FAILED.value], EventType.values):
                 endpoint = create_webhook(owner=owner, url="https://hooks.example/", events=events)
             Endpoint.objects.filter(pk=endpoint.pk).update(enabled=False)
@@ -139,10 +138,29 @@ class World:
             self.cancelled.add(analysis.pk)
             delete_analysis(analysis=analysis)
             self.look()
-            OwedCall.objects.filter(kind=OwedCall.Kind.TERMINATE_JOB, done_at=None).update(
-                not_before=Now() + timedelta(days=1)
-            )  # AWS Batch is away
+            self._let_jobs_go_on()
             self.settle()
+
+    def delete_video(self) -> None:
+        """With all its analyses, where they are over."""
+        videos = list(Video.objects.filter(deleted_at=None).order_by("created_at", "id"))
+        if videos:
+            self.look()
+            with contextlib.suppress(*REFUSED):
+                delete_video(video=self.dice.choice(videos))
+
+    def get_rid_of_a_video(self) -> None:
+        """As fast: of one that is being analysed, several times perhaps."""
+        analysis = self._one(status="running")
+        if analysis is not None:
+            for active in Analysis.objects.filter(video=analysis.video).exclude(status__in=OVER):
+                cancel_analysis(analysis=active)
+                self.cancelled.add(active.pk)
+            delete_video(video=analysis.video)
+            self.look()
+            self._let_jobs_go_on()
+            while self.settle():
+                pass
 
     def redrive_one(self) -> None:
         """Any of the kept messages, as an operator who does not look closely."""
@@ -155,6 +173,21 @@ class World:
             assert made.retry_of_id is not None
             self.kinds[made.pk] = self.kinds[made.retry_of_id]
             self.redriven[made.retry_of_id] += 1
+
+    def _let_jobs_go_on(self) -> None:
+        """As if AWS Batch were away."""
+        OwedCall.objects.filter(kind=OwedCall.Kind.TERMINATE_JOB, done_at=None).update(
+            not_before=Now() + timedelta(days=1)
+        )
+
+    def _video(self, owner: User, kind: str) -> Video:
+        """Sent anew after it was deleted. No URL of it is good any more."""
+        video = owner.videos.filter(filename=kind, deleted_at=None).first()
+        if video is None:
+            facts = LONG if kind == "long" else FACTS
+            video = make_video(owner, filename=kind, facts=facts, signed_at=timezone.now() - timedelta(days=1))
+            self.machines.objects.add(video.key)
+        return video
 
     def _one(self, **which: object) -> Analysis | None:
         """Of those that their owners see."""
@@ -216,6 +249,7 @@ class World:
             OwedCall.Kind.CANCEL_ANALYSIS.value: cancel_owed,
             OwedCall.Kind.REMOVE_ANALYSIS.value: lambda subject: remove_analysis(subject, bucket=self),  # type: ignore[arg-type]
             OwedCall.Kind.REMOVE_OBJECT.value: self.delete_under,
+            OwedCall.Kind.REMOVE_VIDEO.value: lambda subject: remove_video(subject, bucket=self),  # type: ignore[arg-type]
         }
         return settle_once(calls)
 
@@ -240,6 +274,8 @@ class World:
         if self.bucket_away:
             raise StorageUnavailable("DeleteObjects")
         self.machines.objects -= {key for key in self.machines.objects if key.startswith(prefix)}
+
+    delete = delete_under  # of one key, under which there is no other
 
     # In the end
 
@@ -288,7 +324,7 @@ class World:
 
 def clear() -> None:
     """What an earlier world has left; ledgers stay, which are only appended to."""
-    for model in (Endpoint, Analysis, OwedCall, DeadRequest):
+    for model in (Endpoint, Analysis, Video, OwedCall, DeadRequest):
         model.objects.all().delete()
 
 
