@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from batch_job import logs
-from batch_job.engines import detector_for, has_gpu, preference, require_its_gpu
+from batch_job.engines import detector_for, has_gpu, preference
 from batch_job.errors import AnalysisError, RuntimeMismatch
 from batch_job.main import fitting_manifest
 from batch_job.models import trusted_model
@@ -50,7 +50,6 @@ def _load_models(settings: Settings) -> None:
     with tempfile.TemporaryDirectory(dir=settings.scratch_dir, prefix="check-") as folder:
         for model in manifest.models:
             trusted = trusted_model(manifest, model.name, options, engine=settings.engine, preference=order)
-            require_its_gpu(trusted)
             detector_for(
                 trusted,
                 frame=_FRAME,

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from batch_job.arguments import command_parser, flags_of, options_of
 from batch_job.draft import REPORT, would_lose
-from batch_job.engines import has_gpu, preference, require_its_gpu
+from batch_job.engines import has_gpu, preference
 from batch_job.errors import AnalysisError, Interrupted, named
 from batch_job.models import TrustedModel, read_manifest, trusted_model
 from batch_job.progress import Tell, progress_bar
@@ -89,7 +89,6 @@ def _analyse(given: argparse.Namespace, options: AnalysisOptions, stop: StopSign
         if not form.available:
             raise Refused(f"Writing {form.title} takes {form.needs}: pip install {form.needs}.")
     trusted = _model(given, options)
-    require_its_gpu(trusted)
     request = AnalysisRequest(
         analysis_id=uuid4(), video_key=given.video.name, model=trusted.model.name, options=options
     )

@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batch_job.cuda_driver import compute_capability
 from batch_job.errors import OutOfMemory, RuntimeMismatch
 from batch_job.models import TrustedModel
 from batch_job.settings import ENGINES
@@ -41,19 +40,6 @@ def preference(*, gpu: bool, precision: str) -> tuple[str, ...]:
 def batch_size(*, chunk_frames: int, most: int = _LARGEST_BATCH) -> int:
     """The largest batch that begins anew at every chunk, where an analysis is resumed (decision 0007)."""
     return math.gcd(chunk_frames, most)
-
-
-def require_its_gpu(trusted: TrustedModel) -> None:
-    """Raises RuntimeMismatch where the engine's file was built for GPUs of another family than this machine's."""
-    wanted = trusted.model.formats[trusted.engine].compute_capability
-    if wanted is None:
-        return
-    found = compute_capability()
-    if found != wanted:
-        raise RuntimeMismatch(
-            f"the {trusted.engine} engine of model {trusted.model.name} was built for GPUs of compute capability "
-            f"{wanted}, and this machine has {found or 'none that its driver can use'}"
-        )
 
 
 def detector_for(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_job import logs
-from batch_job.engines import has_gpu, preference, require_its_gpu
+from batch_job.engines import has_gpu, preference
 from batch_job.errors import AnalysisError, ClaimLost, Interrupted, RuntimeMismatch, SettingsInvalid, named
 from batch_job.models import TrustedModel, read_manifest, trusted_model
 from batch_job.settings import Identity, Settings
@@ -66,7 +66,6 @@ def _attempt(environ: Mapping[str, str], database: "Database", claim: "Claim", s
     manifest = fitting_manifest(settings)
     order = preference(gpu=has_gpu(), precision=settings.precision)
     trusted = trusted_model(manifest, request.model, request.options, engine=settings.engine, preference=order)
-    require_its_gpu(trusted)
     claim.take()
     logger.info("claimed", extra={"attempt": settings.identity.attempt, "engine": trusted.engine})
     with tempfile.TemporaryDirectory(dir=settings.scratch_dir, prefix="analysis-") as folder:

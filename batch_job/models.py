@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from batch_job.cuda_driver import compute_capability
 from batch_job.errors import ModelUnknown, ModelUntrusted, OptionUnsuitable, RuntimeMismatch
 from batch_job.settings import ENGINES
 from contract.manifest import ManifestInvalid, ModelEntry, RuntimeManifest
@@ -50,6 +51,9 @@ def trusted_model(
 ) -> TrustedModel:
     """The model's files for `engine`, or for the first of `preference` that machine and model both offer.
 
+    A file that was built for another GPU than this machine's is passed over, and refused where its engine is asked
+    for: the machines of a fleet may have several, and one image has engines for one of them.
+
     Raises ModelUnknown, OptionUnsuitable, RuntimeMismatch or ModelUntrusted.
     """
     model = manifest.model(name)
@@ -57,12 +61,28 @@ def trusted_model(
         raise ModelUnknown(name)
     wanted = _class_ids(model, options.classes)
     offered = [each for each in ENGINES if each in manifest.engines and each in model.formats]
-    chosen = engine or next((each for each in preference if each in offered), None)
-    if chosen not in offered:
-        raise RuntimeMismatch(
-            f"no engine for model {name}: asked for {engine or 'any'}, found {offered or 'none'}"
-        )
-    return TrustedModel(model=model, engine=chosen, entry=_verified(model, chosen), wanted_classes=wanted)
+    strange: list[str] = []
+    for chosen in (engine,) if engine else preference:
+        if chosen not in offered:
+            continue
+        if reason := _of_another_gpu(model, chosen):
+            strange.append(reason)
+            continue
+        return TrustedModel(model=model, engine=chosen, entry=_verified(model, chosen), wanted_classes=wanted)
+    raise RuntimeMismatch(
+        "; ".join(strange) or f"no engine for model {name}: asked for {engine or 'any'}, found {offered or 'none'}"
+    )
+
+
+def _of_another_gpu(model: ModelEntry, engine: str) -> str | None:
+    """What is wrong with the engine's file where it was built for GPUs of another family than this machine's."""
+    built_for = model.formats[engine].compute_capability
+    if built_for is None or built_for == (here := compute_capability()):
+        return None
+    return (
+        f"the {engine} engine of model {model.name} was built for GPUs of compute capability {built_for}, "
+        f"and this machine has {here or 'none that its driver can use'}"
+    )
 
 
 def _class_ids(model: ModelEntry, names: Sequence[str] | None) -> tuple[int, ...] | None:

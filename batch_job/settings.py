@@ -55,7 +55,7 @@ class Settings:
     media_bucket: str
     runtime_manifest: Path
     scratch_dir: Path
-    engine: str | None  # None: the first that `engines.preference` names and both machine and model offer
+    engine: str | None  # None: the first of `engines.preference` that machine, its GPU and model offer
     precision: str  # "native": half on a GPU, perhaps bfloat16 on a CPU; faster, and less exact
     decoder: str  # where pictures are decoded
     chunk_frames: int

@@ -7,9 +7,10 @@ for an hour. Asked anew each time that credentials are wanted, a job may take lo
 import json
 import os
 import sys
+import time
 import urllib.request
 from collections.abc import Mapping
-from urllib.error import URLError
+from http.client import HTTPException
 
 import boto3
 from botocore import UNSIGNED
@@ -17,27 +18,45 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 AUDIENCE = "sts.amazonaws.com"
+NEEDED = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ROLE_ARN", "GITHUB_RUN_ID")
+PATIENCE_SECONDS = 30.0  # for each answer of GitHub
+PAUSE_SECONDS = 2.0
+
+
+class Refused(Exception):
+    """The message is a sentence that says who refused, and why."""
 
 
 def token_of(environ: Mapping[str, str]) -> str:
-    """Raises KeyError where the job may not ask who it is, and OSError."""
+    """Raises Refused."""
     address = f"{environ['ACTIONS_ID_TOKEN_REQUEST_URL']}&audience={AUDIENCE}"
     headers = {"Authorization": f"bearer {environ['ACTIONS_ID_TOKEN_REQUEST_TOKEN']}"}
-    with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=30) as answer:
-        token: str = json.load(answer)["value"]
+    try:
+        request = urllib.request.Request(address, headers=headers)
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+            told = json.load(answer)
+    except (OSError, HTTPException, ValueError) as exc:
+        raise Refused(f"GitHub does not say who this job is: {exc}") from exc
+    token = told.get("value") if isinstance(told, dict) else None
+    if not isinstance(token, str):
+        raise Refused("GitHub does not say who this job is: its answer holds no token")
     return token
 
 
 def credentials_of(environ: Mapping[str, str]) -> dict[str, object]:
-    """In the form that AWS' libraries read. Raises KeyError, OSError, BotoCoreError or ClientError."""
+    """In the form that AWS' libraries read. Raises Refused."""
+    token = token_of(environ)
     # Nothing is signed; without keys of its own boto3 would ask for this very process.
     unsigned = Config(signature_version=UNSIGNED)
-    sts = boto3.client("sts", aws_access_key_id="-", aws_secret_access_key="-", config=unsigned)
-    given = sts.assume_role_with_web_identity(
-        RoleArn=environ["ROLE_ARN"],
-        RoleSessionName=f"github-{environ['GITHUB_RUN_ID']}",
-        WebIdentityToken=token_of(environ),
-    )["Credentials"]
+    try:
+        sts = boto3.client("sts", aws_access_key_id="-", aws_secret_access_key="-", config=unsigned)
+        given = sts.assume_role_with_web_identity(
+            RoleArn=environ["ROLE_ARN"],
+            RoleSessionName=f"github-{environ['GITHUB_RUN_ID']}",
+            WebIdentityToken=token,
+        )["Credentials"]
+    except (BotoCoreError, ClientError) as exc:
+        raise Refused(f"AWS does not give this job its role: {exc}") from exc
     return {
         "Version": 1,
         "AccessKeyId": given["AccessKeyId"],
@@ -47,19 +66,23 @@ def credentials_of(environ: Mapping[str, str]) -> dict[str, object]:
     }
 
 
-def main() -> int:
+def main(environ: Mapping[str, str]) -> int:
+    for name in NEEDED:
+        if not environ.get(name):
+            print(f"{name} is not set: this runs in a job on GitHub that may ask who it is.", file=sys.stderr)
+            return 1
     try:
-        print(json.dumps(credentials_of(os.environ)))
-    except KeyError as exc:
-        print(f"{exc.args[0]} is not set: this runs in a job on GitHub that may ask who it is.", file=sys.stderr)
-    except URLError as exc:
-        print(f"GitHub does not say who this job is: {exc.reason}", file=sys.stderr)
-    except (BotoCoreError, ClientError) as exc:
-        print(f"AWS does not give this job its role: {exc}", file=sys.stderr)
-    else:
-        return 0
-    return 1
+        try:
+            given = credentials_of(environ)
+        except Refused:  # a bake asks many times within hours, and no single refusal shall end it
+            time.sleep(PAUSE_SECONDS)
+            given = credentials_of(environ)
+    except Refused as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    print(json.dumps(given))
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(os.environ))

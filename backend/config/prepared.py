@@ -28,6 +28,9 @@ class _Preparing(psycopg.Cursor[Any]):
 def run_prepared(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> tuple[Any, ...] | None:
     """The first row of a statement that each connection prepares at its first use; None where there is none.
 
+    Psycopg drops all prepared statements of a connection with every ROLLBACK, also one to a savepoint: a request
+    that is refused within a transaction costs the plans, which are made again at their next use.
+
     Raises Django's database errors.
     """
     connection.ensure_connection()

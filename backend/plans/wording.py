@@ -21,19 +21,21 @@ _CODECS = {
 
 
 def kind(container: str, codec: str) -> str:
-    return f"{_CONTAINERS.get(container, container)} with {_CODECS.get(codec, codec)}"
+    return f"{_name_of(container, _CONTAINERS)} with {_name_of(codec, _CODECS)}"
 
 
 def kinds(media: Media | None) -> str:
     """What a plan allows."""
     if media is None:
         return "all that can be decoded"
-    containers = ", ".join(_CONTAINERS[name] for name in media.containers)
-    return f"{containers} with {_either([_CODECS[name] for name in media.codecs])}"
+    containers = ", ".join(_name_of(each, _CONTAINERS) for each in media.containers)
+    *others, last = (_name_of(each, _CODECS) for each in media.codecs)
+    codecs = f"{', '.join(others)} or {last}" if others else last
+    return f"{containers} with {codecs}"
 
 
-def _either(names: list[str]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"
+def _name_of(each: str, names: dict[str, str]) -> str:
+    return names.get(each, each)
 
 
 def length(seconds: float) -> str:

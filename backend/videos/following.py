@@ -58,7 +58,8 @@ def follow_job(*, event: JobEvent) -> None:
             case Close(code=code):
                 _close(analysis, event, code)
             case Blocked():
-                _write(analysis, event, {"batch_reason": event.reason, "updated_at": Now()}, {})
+                # `updated_at` says when one of its jobs was last at work, and none is here.
+                _write(analysis, event, {"batch_reason": event.reason}, {})
             case Record():
                 Analysis.objects.filter(pk=analysis.pk).update(**_batch_columns(analysis, event))
                 if known.status == AnalysisStatus.FAILED:  # as its job has said itself

@@ -184,7 +184,8 @@ def verdict(event: JobEvent, known: Known) -> Ignore | Note | Blocked | Move | C
         if event.state == "FAILED" and followed in (event.job_id, event.parent_id):
             return _end_of(event)
         of_ours = event.state == "RUNNABLE" and known.batch_state == "PENDING" and event.parent_id == followed
-        if of_ours and event.reason not in ("", known.batch_reason):
+        # Of several jobs AWS Batch tells in turn; only another kind of reason is news of the array.
+        if of_ours and _kind_of(event.reason) not in ("", _kind_of(known.batch_reason)):
             return Blocked()
         return Ignore(why="one of an array")
     if event.job_id != _array_of(followed):
@@ -202,6 +203,11 @@ def verdict(event: JobEvent, known: Known) -> Ignore | Note | Blocked | Move | C
 def _array_of(job_id: str) -> str:
     """AWS Batch names the jobs of an array `parent:index`."""
     return job_id.partition(":")[0]
+
+
+def _kind_of(reason: str) -> str:
+    """Of why a job cannot be placed: `CAPACITY` of `CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - ...`."""
+    return reason.partition(":")[0]
 
 
 def _end_of(event: JobEvent) -> Move | Close:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from backend.gateways.errors import BatchUnavailable, QueueUnavailable, StorageUnavailable
 from backend.videos.problems import DATABASE_AWAY
@@ -21,6 +21,13 @@ WATCH_SECONDS = 1.0
 STALLED_AFTER_SECONDS = 300.0
 
 Step = Callable[[], int]
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A step that keeps something from turn to turn, and gives it up when its loop ends for good."""
+
+    def close(self) -> None: ...
 
 
 class Loop:
@@ -55,6 +62,8 @@ class Loop:
 
     def _repeat(self) -> None:
         repeat(self.name, self._timed, self._stop, idle_seconds=self._idle_seconds)
+        if isinstance(self._step, Closing):
+            self._step.close()
 
     def _timed(self) -> int:
         self._busy_since = time.monotonic()
@@ -103,8 +112,9 @@ def run_until_told(steps: Mapping[str, tuple[Step, float]], *, heartbeat: Path |
             loop.start()
         while not stop.wait(WATCH_SECONDS):
             _watch(loops, heartbeat)
+        end = time.monotonic() + STOP_SECONDS
         for loop in loops:
-            loop.join(STOP_SECONDS / len(loops))
+            loop.join(max(0.0, end - time.monotonic()))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -38,6 +38,10 @@ _CLAIM = """
             UNION ALL
             SELECT id, not_before, true FROM held WHERE endpoint_id = endpoint.id
         ) AS either
+        -- Most have nothing due. What is held is due as well: only its end, which lets it go, postpones it.
+        WHERE endpoint.id IN (
+            SELECT endpoint_id FROM webhooks_delivery WHERE state = 'pending' AND not_before <= now()
+        )
     ), of_owners AS (
         SELECT id, held, not_before,
             row_number() OVER (PARTITION BY owner_id ORDER BY held DESC, place, not_before, id) AS place

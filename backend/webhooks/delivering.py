@@ -22,13 +22,13 @@ OUR_FAULT = "The request could not be made. The fault is ours, and it is logged.
 
 
 class Sender:
-    """Keeps requests under way from step to step, so that a slow one holds up no other."""
+    """A step of the worker that keeps requests under way until the next, so that a slow one holds up no other."""
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def step(self) -> int:
+    def __call__(self) -> int:
         """Begins what is due and waits a second at most for something to end.
 
         How many requests have ended or are under way; 0: nothing is due. Raises Django's database errors.
@@ -41,7 +41,14 @@ class Sender:
 
     async def _step(self) -> int:
         room = AT_A_TIME - len(self._under_way)
-        claimed = await in_thread(partial(claim, room)) if room else []
+        try:
+            claimed = await in_thread(partial(claim, room)) if room else []
+        except Exception:
+            # The loop pauses now, and nothing moves meanwhile: an answer would come and not be read in time.
+            if self._under_way:
+                await asyncio.wait(self._under_way)
+                self._under_way = set()
+            raise
         self._under_way |= {asyncio.create_task(_deliver(one)) for one in claimed}
         if not self._under_way:
             return 0

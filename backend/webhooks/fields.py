@@ -19,7 +19,7 @@ class UrlField(serializers.CharField):
         text = str(super().to_internal_value(data))
         try:
             url = urlsplit(text)
-            host, port = url.hostname or "", url.port or 443
+            host, port = url.hostname or "", 443 if url.port is None else url.port
         except ValueError:
             raise serializers.ValidationError("It must be a URL.") from None
         if not text.isascii() or not text.isprintable() or " " in text or not host:

@@ -99,7 +99,7 @@ def deliver_once() -> int:
     """Sends what is due; how many requests that took."""
     before = Attempt.objects.count()
     with contextlib.closing(Sender()) as sender:
-        while sender.step():
+        while sender():
             pass
     return Attempt.objects.count() - before
 

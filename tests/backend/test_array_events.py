@@ -72,5 +72,7 @@ def test_why_a_child_cannot_be_placed_is_why_the_array_waits():
     assert told("array:0", "RUNNABLE", claim=None, **blocked) == Blocked()
     assert told("array:0", "RUNNABLE", claim="array", **blocked) == Blocked()
     assert isinstance(told("array:0", "RUNNABLE", claim=None, reason=blocked["status_reason"], **blocked), Ignore)
+    assert isinstance(told("array:1", "RUNNABLE", claim=None, reason="CAPACITY:OTHER", **blocked), Ignore), "alike"
+    assert told("array:1", "RUNNABLE", claim=None, reason="UNDETERMINED:x", **blocked) == Blocked()
     assert isinstance(told("other:0", "RUNNABLE", claim=None, **blocked), Ignore)
     assert isinstance(told("array:0", "RUNNABLE", claim="array:3", **blocked), Ignore)

@@ -83,6 +83,31 @@ def test_a_loop_that_dies_is_started_again():
     assert len(turns) == 2
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_step_is_closed_when_its_loop_ends_and_not_when_it_dies():
+    """One that died is started again with the same step."""
+    stop = threading.Event()
+    happened: list[str] = []
+
+    class Keeping:
+        def __call__(self) -> int:
+            happened.append("turn")
+            if len(happened) == 1:
+                raise SystemExit
+            stop.set()
+            return 1
+
+        def close(self) -> None:
+            happened.append("closed")
+
+    loop = loops.Loop("test", Keeping(), stop, idle_seconds=0)
+    loop.start()
+    loop.join(5)
+    loop.ensure_alive()
+    loop.join(5)
+    assert happened == ["turn", "turn", "closed"]
+
+
 def test_heartbeat_stops_when_a_step_hangs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """A health check that looks at the file's age has the worker replaced."""
     monkeypatch.setattr(loops, "STALLED_AFTER_SECONDS", 0.05)

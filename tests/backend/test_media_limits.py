@@ -10,11 +10,12 @@ from backend.accounts.models import User
 from backend.gateways.s3 import MediaBucket
 from backend.plans.errors import StorageFull
 from backend.plans.limits import stored_bytes
+from backend.plans.wording import kinds
 from backend.videos import uploads
 from backend.videos.deleting import remove_video
 from backend.videos.models import Video
 from backend.videos.probing import probe_once
-from contract.plans import COMMON_MEDIA, LIMITS, Plan
+from contract.plans import COMMON_MEDIA, LIMITS, Media, Plan
 from contract.videos import CONTAINERS
 from tests.backend.making import FACTS, make_video
 from tests.backend.test_probe import clip
@@ -59,6 +60,18 @@ def test_other_kinds_are_for_larger_plans_and_an_upgrade_is_enough(
         ]
     User.objects.filter(pk=free.pk).update(plan="pro")
     assert [answer.status_code for answer in asked(api, video)] == [200, 202]
+
+
+@pytest.mark.parametrize(
+    ("media", "said"),
+    [
+        (Media(containers=("matroska,webm",), codecs=("h264",)), "WebM or Matroska with H.264"),
+        (Media(containers=("avi", "mxf"), codecs=("prores", "h264")), "avi, mxf with prores or H.264"),
+    ],
+)
+def test_whatever_kinds_a_plan_allows_are_said(media: Media, said: str):
+    """Somebody may sell fewer, or such as have no name here but FFmpeg's."""
+    assert kinds(media) == said
 
 
 def test_kind_is_what_the_file_holds_and_not_its_name(api: APIClient, free: User, media: str, tmp_path: Path):

@@ -138,6 +138,20 @@ def test_an_array_that_cannot_be_placed_says_why_and_is_not_kept_waiting_for_hou
     assert hurry_once(Batch("PENDING", RUNNABLE=3)) == 1
 
 
+def test_what_an_array_waits_for_keeps_it_from_no_end(owner: User):
+    """Its jobs stand at the heads of several queues, and AWS Batch says something else of each in turn."""
+    analysis = waiting_for(owner, BLOCKED_ON_SPOT + MINUTE, batch_state="PENDING")
+    Analysis.objects.update(updated_at=timezone.now() - BLOCKED_ON_SPOT - MINUTE)
+    reasons = [NO_CAPACITY, "CAPACITY:SERVICE_LIMIT"] * 10
+    for number, reason in enumerate(reasons):
+        told = job_event(analysis.pk, "RUNNABLE", job_id=f"job-1:{number % 2}", status_reason=reason)
+        event = JobEvent.from_json(told)
+        assert event is not None
+        follow_job(event=event)
+    assert [entry.detail["reason"] for entry in analysis.events.all()] == [NO_CAPACITY]
+    assert hurry_once(Batch("PENDING", RUNNABLE=2)) == 1
+
+
 def test_more_jobs_wait_than_one_call_describes(owner: User):
     """Those that AWS Batch does not know would else stand before all others, for ever."""
     video = make_video(owner)

@@ -1,22 +1,26 @@
 """Deliveries come again until a receiver takes them or a day has passed."""
 
+import contextlib
 import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from backend.accounts.models import User
+from backend.videos import worker
+from backend.videos.loops import Loop
 from backend.videos.pulse import beat
-from backend.webhooks import services
-from backend.webhooks.claiming import claim
+from backend.webhooks import delivering, services
+from backend.webhooks.claiming import Claim, claim
 from backend.webhooks.models import Attempt, Delivery, Endpoint, EventType
 from backend.webhooks.recording import MOST_ATTEMPTS, delay_after, forget_old, record
 from backend.webhooks.sending import Outcome
 from tests.backend.making import make_analysis
 from tests.backend.receiving import Receiver, deliver_once, end, later
+from tests.backend.serving import wait_until
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),  # senders are threads with connections of their own
@@ -134,6 +138,44 @@ def test_several_workers_send_each_delivery_once(owner: User, endpoint: Endpoint
     deliver_once()
     ids = [request.headers["webhook-id"] for request in receiver.received]
     assert len(ids) == len(set(ids)) == 20
+
+
+def test_what_is_under_way_is_finished_before_the_worker_waits_for_its_database(
+    owner: User, endpoint: Endpoint, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    """While it waits nothing moves: the receiver's answer would be lost, and the request sent again."""
+
+    def failing(most: int) -> list[Claim]:
+        raise OperationalError("away")
+
+    receiver.delay_seconds = delivering.LOOK_AGAIN_SECONDS + 1
+    services.ping(endpoint)
+    with contextlib.closing(delivering.Sender()) as sender:
+        assert sender() == 1
+        assert Delivery.objects.get().state == "pending"
+        monkeypatch.setattr(delivering, "claim", failing)
+        with pytest.raises(OperationalError):
+            sender()
+        assert Delivery.objects.get().state == "delivered"
+        with pytest.raises(OperationalError):
+            sender()
+
+
+def test_a_worker_that_is_stopped_breaks_off_its_requests(owner: User, endpoint: Endpoint, receiver: Receiver):
+    """They come again when their leases end; a task that nobody ended would be an error in the log."""
+    receiver.delay_seconds = 60
+    services.ping(endpoint)
+    stop = threading.Event()
+    step, idle = worker.webhooks()
+    loop = Loop("webhooks", step, stop, idle_seconds=idle)
+    loop.start()
+    wait_until(lambda: len(receiver.received) == 1, seconds=20)
+    stop.set()
+    loop.join(10)
+    assert isinstance(step, delivering.Sender)
+    with pytest.raises(RuntimeError, match="closed"):
+        step._runner.get_loop()
+    assert Delivery.objects.get().claimed_until is not None
 
 
 def test_workers_that_die_use_up_no_attempts(owner: User, endpoint: Endpoint, receiver: Receiver):

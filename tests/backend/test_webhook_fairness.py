@@ -2,9 +2,11 @@
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -106,6 +108,26 @@ def test_several_workers_together_hold_no_more_than_one_may(owner: User, receive
         other.join(0.5)  # what the first has taken, the other one cannot see yet
     other.join(60)
     assert owners_of(claimed) == {owner.pk: PER_OWNER}
+
+
+def test_a_look_visits_only_receivers_that_are_owed_something(owner: User, endpoint: Endpoint):
+    """It is repeated every second, however many webhooks an installation has."""
+    idle = (Endpoint(owner=owner, url=endpoint.url, events=[], secret="", enabled=n > 200) for n in range(1000))
+    Endpoint.objects.bulk_create(idle)
+    services.ping(endpoint)
+    values = {"lease": claiming.LEASE, "per_endpoint": PER_ENDPOINT, "per_owner": PER_OWNER, "most": 32}
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE webhooks_endpoint, webhooks_delivery")
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {claiming._CLAIM}", values)
+        ((plan,),) = cursor.fetchall()
+    visits = [node["Actual Loops"] for node in nodes_of(plan[0]["Plan"]) if node["Node Type"] == "Append"]
+    assert visits == [1]
+
+
+def nodes_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for below in node.get("Plans", []):
+        yield from nodes_of(below)
 
 
 def owners_of(claimed: list[Claim]) -> Counter[int]:

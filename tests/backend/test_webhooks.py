@@ -211,6 +211,8 @@ def test_port_that_no_delivery_could_reach_is_refused_where_the_firewall_is_told
     assert refused.json()["errors"] == {
         "url": ["Its port must be one that this installation can reach: 443, 8443."]
     }
+    zero = api.post("/api/webhooks", {"url": "https://hooks.example:0/"}, format="json")
+    assert zero.status_code == 400
     for url in ("https://hooks.example", "https://hooks.example:443/", "https://hooks.example:8443/"):
         made = api.post("/api/webhooks", {"url": url}, format="json")
         assert made.status_code == 201

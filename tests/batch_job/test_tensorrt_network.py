@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 
 from batch_job.candidates import Keep  # noqa: E402
 from batch_job.cuda_driver import compute_capability  # noqa: E402
-from batch_job.engines import require_its_gpu  # noqa: E402
+from batch_job.engines import preference  # noqa: E402
 from batch_job.errors import ModelUntrusted, RuntimeMismatch  # noqa: E402
 from batch_job.gpu_engine import BatchDetector  # noqa: E402
 from batch_job.models import trusted_model  # noqa: E402
@@ -83,6 +83,13 @@ def built_for(capability: str | None, entry: ModelEntry) -> ModelEntry:
     return dataclasses.replace(entry, formats={"tensorrt": form})
 
 
+def with_torch(entry: ModelEntry) -> ModelEntry:
+    root = Path(entry.root)
+    (root / "colours.pt").write_bytes(b"weights")
+    weights = model_entry(root, name=entry.name, classes=entry.classes, size=entry.input_size, entry="colours.pt")
+    return dataclasses.replace(entry, formats={**entry.formats, **weights.formats})
+
+
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """Plays libcuda.so.1 on a machine with a GPU of compute capability 7.5."""
@@ -109,7 +116,7 @@ def test_an_engine_of_this_gpus_family_or_of_none_is_taken(
 ) -> None:
     """Manifests of before do not name one, and formats of other engines have none."""
     entry = built_for(capability, engine_file(tmp_path, b"engine"))
-    require_its_gpu(trusted_model(manifest_of(entry), "colours", AnalysisOptions(), engine="tensorrt"))
+    assert trusted_model(manifest_of(entry), "colours", AnalysisOptions(), engine="tensorrt").engine == "tensorrt"
 
 
 @pytest.mark.parametrize(
@@ -129,11 +136,28 @@ def test_an_engine_of_another_family_is_refused(
     """TensorRT would only say that it cannot open the file, and only once torch is loaded."""
     vars(driver).update(fault)
     entry = built_for("8.9", engine_file(tmp_path, b"engine"))
-    trusted = trusted_model(manifest_of(entry), "colours", AnalysisOptions(), engine="tensorrt")
     with pytest.raises(
         RuntimeMismatch, match=f"model colours was built for GPUs of compute capability 8.9.*{found}"
     ):
-        require_its_gpu(trusted)
+        trusted_model(manifest_of(entry), "colours", AnalysisOptions(), engine="tensorrt")
+
+
+@pytest.mark.parametrize(("family", "expected"), [("7.5", "tensorrt"), ("8.9", "torch")])
+def test_a_machine_of_another_family_takes_its_next_engine(
+    driver: SimpleNamespace, tmp_path: Path, family: str, expected: str
+) -> None:
+    """A fleet has GPUs of several families, as Spot gives them, and its image TensorRT engines of one."""
+    form = with_torch(built_for(family, engine_file(tmp_path, b"engine")))
+    order = preference(gpu=True, precision="native")
+    assert trusted_model(manifest_of(form), "colours", AnalysisOptions(), preference=order).engine == expected
+
+
+def test_a_model_with_nothing_for_this_gpu_is_refused(driver: SimpleNamespace, tmp_path: Path) -> None:
+    """And why is said, as where its engine is asked for."""
+    entry = built_for("8.9", engine_file(tmp_path, b"engine"))
+    order = preference(gpu=True, precision="native")
+    with pytest.raises(RuntimeMismatch, match=r"8\.9, and this machine has 7\.5$"):
+        trusted_model(manifest_of(entry), "colours", AnalysisOptions(), preference=order)
 
 
 def test_a_job_refuses_it_before_the_video_is_fetched(bench: Bench, tmp_path: Path) -> None:

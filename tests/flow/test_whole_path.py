@@ -1,4 +1,7 @@
-"""At-least-once transports, exactly-once outcomes: the whole path under everything that may happen to it."""
+"""At-least-once transports, exactly-once outcomes: the whole path under everything that may happen to it.
+
+By hand, after a change of the path: `pytest tests/flow/test_whole_path.py --hypothesis-profile thorough`.
+"""
 
 import os
 import random
@@ -21,7 +24,7 @@ from tests.flow.world import World
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.integration]
 
 STORM_DELIVERIES = 1000
-EXAMPLES = settings().max_examples * 2 // 5  # each is a whole world: 40, and 800 with the profile `thorough`
+EXAMPLES = settings().max_examples * 3 // 5  # each is a whole world: 60, and 1200 with the profile `thorough`
 
 
 @pytest.fixture(autouse=True)

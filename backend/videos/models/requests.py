@@ -135,7 +135,8 @@ class Analysis(models.Model):
     batch_state = models.TextField(blank=True, default="", db_default="")
     batch_reason = models.TextField(blank=True, default="", db_default="")
     batch_attempts = models.SmallIntegerField(default=0, db_default=0)  # attempts that have ended
-    runnable_since = models.DateTimeField(null=True, blank=True, editable=False)  # while `batch_state` is RUNNABLE
+    # While `batch_state` is RUNNABLE, or PENDING as of an array of which some jobs are RUNNABLE.
+    runnable_since = models.DateTimeField(null=True, blank=True, editable=False)
 
     error_code = models.TextField(blank=True, default="", db_default="")
     error_message = models.TextField(blank=True, default="", db_default="")
