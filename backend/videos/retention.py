@@ -48,7 +48,7 @@ def _analyses() -> int:
     old = Analysis.objects.filter(
         status__in=_OVER, deleted_at=None, finished_at__lt=Now() - timedelta(days=settings.KEEP_ANALYSES_DAYS)
     )
-    chosen = list(old.order_by("finished_at")[:AT_A_TIME])
+    chosen = list(old.select_related("owner").order_by("finished_at")[:AT_A_TIME])
     for analysis in chosen:
         delete_analysis(analysis=analysis)
     return len(chosen)
