@@ -7,6 +7,7 @@ tables, queues and buckets then say is what they say after a turn that nobody di
 
 import contextlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -47,7 +48,7 @@ HOST_LOST = attempt(status_reason="Host EC2 (instance i-0) terminated.")
 LONG = timedelta(hours=5)
 
 
-class Work:
+class Work(ABC):
     """Something for a loop to do; made anew for each life."""
 
     calls: ClassVar[tuple[tuple[type, str], ...]] = ()  # counted like those to AWS
@@ -56,11 +57,13 @@ class Work:
         self.estate = Estate()
         self.made(request)
 
+    @abstractmethod
     def made(self, request: pytest.FixtureRequest) -> None:
-        raise NotImplementedError
+        """Makes what there is to do."""
 
+    @abstractmethod
     def turn(self) -> int:
-        raise NotImplementedError
+        """One step of the loop; how much it took on."""
 
     def later(self) -> None:
         """Until what waits for another try, or for its time, is due."""
@@ -81,8 +84,9 @@ class OfQueue(Work):
             client.send_message(QueueUrl=url, MessageBody=body)
         self.queue = IncomingQueue(url, wait_seconds=0)
 
+    @abstractmethod
     def bodies(self) -> Iterator[str]:
-        raise NotImplementedError
+        """Of the messages."""
 
 
 class DeadLetters(OfQueue):
