@@ -68,7 +68,7 @@ class Watch:
         self.world = world
         world.look = self.look
         self.last: dict[UUID, dict[str, Any]] = {}
-        self.videos: dict[UUID, bool] = {}  # whether it was deleted
+        self.videos: set[UUID] = set()
 
     def look(self) -> None:
         with connection.cursor() as cursor:
@@ -80,11 +80,10 @@ class Watch:
             self._transition(self.last.get(analysis_id), row)
             self._claims(row)
         self._jobs()
-        for gone in self.last.keys() - rows.keys():
-            assert self.last[gone]["deleted_at"] is not None
+        assert self.last.keys() - rows.keys() <= self.world.deleted
         self.last |= rows
-        videos = {video.pk: video.deleted_at is not None for video in Video.objects.all()}
-        assert all(deleted for video_id, deleted in self.videos.items() if video_id not in videos)
+        videos = set(Video.objects.values_list("pk", flat=True))
+        assert self.videos - videos <= self.world.deleted
         self.videos |= videos
         assert {video.key for video in Video.objects.filter(deleted_at=None)} <= self.world.machines.objects
         assert all(count == 1 for count in self.world.redriven.values())

@@ -66,6 +66,7 @@ class World:
         self.retried: Counter[UUID] = Counter()  # by their owners
         self.redriven: Counter[UUID] = Counter()  # by operators
         self.cancelled: set[UUID] = set()  # asked for by their owners
+        self.deleted: set[UUID] = set()  # analyses and videos, by their owners
         self.kinds: dict[UUID, str] = {}  # short or long
         variables = {
             "JOB_QUEUE": aws.JOB_QUEUE,
@@ -129,6 +130,7 @@ class World:
         analysis = self._one(status__in=OVER)
         if analysis is not None:
             delete_analysis(analysis=analysis)
+            self.deleted.add(analysis.pk)
 
     def get_rid_of_one(self) -> None:
         """So fast that its containers may be at work."""
@@ -137,6 +139,7 @@ class World:
             cancel_analysis(analysis=analysis)
             self.cancelled.add(analysis.pk)
             delete_analysis(analysis=analysis)
+            self.deleted.add(analysis.pk)
             self.look()
             self._let_jobs_go_on()
             self.settle()
@@ -147,7 +150,7 @@ class World:
         if videos:
             self.look()
             with contextlib.suppress(*REFUSED):
-                delete_video(video=self.dice.choice(videos))
+                self._delete(self.dice.choice(videos))
 
     def get_rid_of_a_video(self) -> None:
         """As fast: of one that is being analysed, several times perhaps."""
@@ -156,11 +159,15 @@ class World:
             for active in Analysis.objects.filter(video=analysis.video).exclude(status__in=OVER):
                 cancel_analysis(analysis=active)
                 self.cancelled.add(active.pk)
-            delete_video(video=analysis.video)
+            self._delete(analysis.video)
             self.look()
             self._let_jobs_go_on()
             while self.settle():
                 pass
+
+    def _delete(self, video: Video) -> None:
+        delete_video(video=video)
+        self.deleted |= {video.pk, *video.analyses.values_list("pk", flat=True)}
 
     def redrive_one(self) -> None:
         """Any of the kept messages, as an operator who does not look closely."""

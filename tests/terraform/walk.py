@@ -25,6 +25,7 @@ from tests.terraform.iam.gate import Gate
 from tests.terraform.iam.permissions import Permissions
 
 MODEL = "demo-shapes"
+MOST_TURNS = 100  # of a loop, until nothing is left for it
 SUCCESS, REFUSAL = range(200, 300), range(400, 500)
 
 
@@ -90,11 +91,13 @@ class Walk:
             step()
 
     def settle(self) -> None:
-        """Every call that is owed, however long it shall wait."""
-        while OwedCall.objects.filter(done_at=None).update(not_before=Now()):
-            before = OwedCall.objects.filter(done_at=None).count()
+        """Every call that is owed, however long it shall wait, and whatever else comes of it."""
+        owed = OwedCall.objects.filter(done_at=None)
+        for _ in range(MOST_TURNS):
+            if not owed.update(not_before=Now()):
+                return
             self.work("owed calls")
-            assert OwedCall.objects.filter(done_at=None).count() < before, "an owed call was not made"
+        raise AssertionError(f"still owed: {list(owed.values_list('kind', 'subject', 'last_error'))}")
 
     def submit(self, analysis_id: UUID, *, on_demand: bool = False) -> str:
         """Relay, queue, event source mapping, function; gives the id of the job that AWS Batch then has."""
