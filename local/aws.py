@@ -17,6 +17,7 @@ BUCKET = "framebatch-media"
 JOB_QUEUE = "framebatch"
 ENTERPRISE_QUEUE = "framebatch-enterprise"
 ON_DEMAND_QUEUE = "framebatch-on-demand"
+ON_DEMAND_ENTERPRISE_QUEUE = "framebatch-on-demand-enterprise"
 JOB_IMAGE = "framebatch/batch_job:local"
 
 _ATTEMPT_SECONDS = 3600
@@ -142,6 +143,7 @@ def create_batch(
         (JOB_QUEUE, 1, "framebatch"),
         (ENTERPRISE_QUEUE, 10, "framebatch"),
         (ON_DEMAND_QUEUE, 1, "framebatch-on-demand"),
+        (ON_DEMAND_ENTERPRISE_QUEUE, 10, "framebatch-on-demand"),
     )
     for queue, priority, environment_name in queues:
         batch.create_job_queue(

@@ -165,6 +165,7 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
                 "JOB_QUEUE": aws.JOB_QUEUE,
                 "JOB_QUEUE_ENTERPRISE": aws.ENTERPRISE_QUEUE,
                 "JOB_QUEUE_ON_DEMAND": aws.ON_DEMAND_QUEUE,
+                "JOB_QUEUE_ON_DEMAND_ENTERPRISE": aws.ON_DEMAND_ENTERPRISE_QUEUE,
                 "JOB_DEFINITION": job_definition,
                 "JOB_EVENTS_QUEUE_URL": account.job_events_queue_url,
             },

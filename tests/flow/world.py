@@ -72,6 +72,7 @@ class World:
             "JOB_QUEUE": aws.JOB_QUEUE,
             "JOB_QUEUE_ENTERPRISE": aws.ENTERPRISE_QUEUE,
             "JOB_QUEUE_ON_DEMAND": aws.ON_DEMAND_QUEUE,
+            "JOB_QUEUE_ON_DEMAND_ENTERPRISE": aws.ON_DEMAND_ENTERPRISE_QUEUE,
             "JOB_DEFINITION": self.machines.definition,
             "JOB_EVENTS_QUEUE_URL": "events",
         }

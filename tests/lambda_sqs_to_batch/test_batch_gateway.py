@@ -65,6 +65,7 @@ def batch(tmp_path: Path) -> Iterator[Batch]:
                 job_events_queue_url="",
                 enterprise_queue=aws.ENTERPRISE_QUEUE,
                 on_demand_queue=aws.ON_DEMAND_QUEUE,
+                on_demand_enterprise_queue=aws.ON_DEMAND_ENTERPRISE_QUEUE,
             )
             yield Batch(server=server, client=client, settings=settings)
 

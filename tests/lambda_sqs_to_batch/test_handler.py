@@ -23,6 +23,7 @@ SETTINGS = Settings(
     job_events_queue_url="events",
     enterprise_queue="queue-enterprise",
     on_demand_queue="queue-on-demand",
+    on_demand_enterprise_queue="queue-on-demand-enterprise",
 )
 
 
@@ -137,19 +138,29 @@ def test_an_empty_batch_has_no_failures():
 
 
 @pytest.mark.parametrize("plan", [pytest.param(plan, id=plan.value) for plan in Plan])
-def test_the_plan_decides_share_and_priority(plan):
+@pytest.mark.parametrize(
+    ("on_demand", "queue"),
+    [pytest.param(False, "queue", id="Spot"), pytest.param(True, "queue-on-demand", id="On-Demand")],
+)
+def test_the_plan_decides_queue_share_and_priority(plan, on_demand, queue):
     """This is all that makes Enterprise overtake Free."""
-    asked = request(plan=plan)
+    asked = replace(request(plan=plan), on_demand=on_demand)
 
     arguments = submission_for(asked, asked.to_json(), SETTINGS)
 
-    assert arguments["jobQueue"] == ("queue-enterprise" if plan is Plan.ENTERPRISE else "queue")
+    assert arguments["jobQueue"] == (f"{queue}-enterprise" if plan is Plan.ENTERPRISE else queue)
     assert arguments["shareIdentifier"] == SHARES[plan].identifier
     assert arguments["schedulingPriorityOverride"] == SHARES[plan].scheduling_priority
 
 
-@pytest.mark.parametrize("plan", [Plan.FREE, Plan.ENTERPRISE])
-def test_the_last_attempt_is_a_job_of_its_own_on_demand(plan):
+@pytest.mark.parametrize(
+    ("plan", "queue"),
+    [
+        pytest.param(Plan.FREE, "queue-on-demand", id="free"),
+        pytest.param(Plan.ENTERPRISE, "queue-on-demand-enterprise", id="enterprise"),
+    ],
+)
+def test_the_last_attempt_is_a_job_of_its_own_on_demand(plan, queue):
     """It finds no job on Spot, and Batch starts it once: there were two attempts before it."""
     first = request(plan=plan)
     last = replace(first, on_demand=True)
@@ -159,7 +170,7 @@ def test_the_last_attempt_is_a_job_of_its_own_on_demand(plan):
 
     [spot], [on_demand] = batch.jobs.values()
     assert "retryStrategy" not in spot
-    assert on_demand["jobQueue"] == "queue-on-demand"
+    assert on_demand["jobQueue"] == queue
     assert on_demand["retryStrategy"] == {"attempts": 1}
     assert on_demand["containerOverrides"]["environment"] == [{"name": REQUEST_VARIABLE, "value": last.to_json()}]
 
@@ -186,6 +197,15 @@ def test_one_queue_is_enough():
 
     assert settings.queue_for(replace(request(plan=Plan.ENTERPRISE), on_demand=True)) == "only"
     assert settings.queue_for(request(plan=Plan.ENTERPRISE)) == "only"
+
+
+def test_one_queue_on_demand_is_enough():
+    """Such was a function's environment before Enterprise had a second one there."""
+    environ = {"JOB_QUEUE": "q", "JOB_QUEUE_ON_DEMAND": "last", "JOB_DEFINITION": "d", "JOB_EVENTS_QUEUE_URL": "e"}
+    settings = Settings.from_environ(environ)
+
+    asked = [replace(request(plan=plan), on_demand=True) for plan in Plan]
+    assert {settings.queue_for(one) for one in asked} == {"last"}
 
 
 def test_each_record_leaves_one_json_line_by_which_it_is_followed(capsys):

@@ -50,6 +50,7 @@ class Line:
             "JOB_QUEUE": aws.JOB_QUEUE,
             "JOB_QUEUE_ENTERPRISE": aws.ENTERPRISE_QUEUE,
             "JOB_QUEUE_ON_DEMAND": aws.ON_DEMAND_QUEUE,
+            "JOB_QUEUE_ON_DEMAND_ENTERPRISE": aws.ON_DEMAND_ENTERPRISE_QUEUE,
             "JOB_DEFINITION": aws.create_batch(session, "", environment={}, account=ACCOUNT, vcpus=1),
             "JOB_EVENTS_QUEUE_URL": "e",
         }
@@ -80,30 +81,31 @@ def longest_gap(picked: list[Plan], plan: Plan) -> int:
     return max(after - before for before, after in zip(at, [*at[1:], len(picked)], strict=True))
 
 
-def test_enterprise_is_always_picked_before_free():
+on_spot_and_on_demand = pytest.mark.parametrize(
+    "on_demand", [pytest.param(False, id="Spot"), pytest.param(True, id="On-Demand")]
+)
+
+
+@on_spot_and_on_demand
+def test_enterprise_is_always_picked_before_free(on_demand: bool):
     """Whenever a machine becomes free while both wait, also after Enterprise has had it for hours."""
     line = Line()
     for _ in range(50):
-        line.add(Plan.FREE)
+        line.add(Plan.FREE, on_demand=on_demand)
     line.next()
     for _ in range(40):
-        line.add(Plan.ENTERPRISE)
+        line.add(Plan.ENTERPRISE, on_demand=on_demand)
     assert [line.next() for _ in range(40)] == [Plan.ENTERPRISE] * 40
     assert line.next() is Plan.FREE
 
 
-@pytest.mark.parametrize(
-    ("plans", "on_demand"),
-    [
-        pytest.param([plan for plan in Plan if plan is not Plan.ENTERPRISE], False, id="Spot, below Enterprise"),
-        pytest.param(list(Plan), True, id="On-Demand, all plans"),
-    ],
-)
-def test_free_is_served_in_its_turn_however_many_others_wait(plans: list[Plan], on_demand: bool):
-    """A plan's part of the starts is that of 1 / weight factor: one in 15 for Free on Spot, one in 31 On-Demand.
+@on_spot_and_on_demand
+def test_free_is_served_in_its_turn_however_many_others_wait_below_enterprise(on_demand: bool):
+    """A plan's part of the starts is that of 1 / weight factor: one in 15 for Free.
 
     The bound allows for one more, because no machine is shared.
     """
+    plans = [plan for plan in Plan if plan is not Plan.ENTERPRISE]
     line = Line()
     for plan in plans:
         for _ in range(WAITING):
@@ -127,8 +129,9 @@ class Arrival:
 class Day(Line):
     """Jobs of any length that come at any time, and several machines."""
 
-    def __init__(self, machines: int) -> None:
+    def __init__(self, machines: int, *, on_demand: bool = False) -> None:
         super().__init__()
+        self.on_demand = on_demand
         for environment in self.registry.environments.values():
             environment["computeResources"]["maxvCpus"] = machines
         self.lengths: dict[str, int] = {}
@@ -139,7 +142,7 @@ class Day(Line):
 
     def come(self, arrival: Arrival) -> None:
         self.until(self.now + arrival.pause)
-        self.lengths[self.add(arrival.plan)] = arrival.length
+        self.lengths[self.add(arrival.plan, on_demand=self.on_demand)] = arrival.length
         self._place()
 
     def until(self, moment: float) -> None:
@@ -183,10 +186,11 @@ arrivals = st.builds(
 )
 
 
-@given(st.lists(arrivals, min_size=1, max_size=80), st.integers(1, 4))
-def test_enterprise_never_waits_while_another_is_picked(day: list[Arrival], machines: int):
+@on_spot_and_on_demand
+@given(day=st.lists(arrivals, min_size=1, max_size=80), machines=st.integers(1, 4))
+def test_enterprise_never_waits_while_another_is_picked(day: list[Arrival], machines: int, on_demand: bool):
     """Whatever came before, however many wait, and however long their jobs are."""
-    line = Day(machines)
+    line = Day(machines, on_demand=on_demand)
     for arrival in day:
         line.come(arrival)
     line.until(line.now + len(day) * LONGEST)

@@ -77,12 +77,14 @@ def cancelled_and_retried(walk: Walk) -> None:
 
 
 def moved_to_on_demand(walk: Walk) -> None:
-    """Spot took every machine."""
-    analysis = walk.request(any_video())
+    """Spot took every machine; of Enterprise and the others, whose jobs have another queue On-Demand too."""
     lost = attempt(status_reason="Host EC2 (instance i-0abc) terminated.")
-    walk.tell(analysis, "FAILED", walk.submit(analysis), attempts=[lost] * SPOT_ATTEMPTS)
-    walk.settle()
-    assert walk.submit(analysis, on_demand=True)
+    for plan in ("enterprise", "studio"):
+        User.objects.update(plan=plan)
+        analysis = walk.request(any_video())
+        walk.tell(analysis, "FAILED", walk.submit(analysis), attempts=[lost] * SPOT_ATTEMPTS)
+        walk.settle()
+        assert walk.submit(analysis, on_demand=True)
 
 
 def refused(walk: Walk) -> None:

@@ -156,8 +156,12 @@ def test_mail_and_webhooks_leave_by_the_ports_that_were_asked_for(applied):
 def test_lambda_starts_with_the_environment_it_is_given(applied):
     settings = Settings.from_environ(applied.outputs["submitter_environment"])
     queues = applied.outputs["job_queues"]
-    named = (settings.job_queue, settings.enterprise_queue, settings.on_demand_queue)
-    assert [queues[kind].rsplit("/", 1)[1] for kind in ("standard", "enterprise", "on-demand")] == list(named)
+    assert {kind: arn.rsplit("/", 1)[1] for kind, arn in queues.items()} == {
+        "standard": settings.job_queue,
+        "enterprise": settings.enterprise_queue,
+        "on-demand": settings.on_demand_queue,
+        "on-demand-enterprise": settings.on_demand_enterprise_queue,
+    }
     assert settings.job_events_queue_url == applied.outputs["queues"]["job_events"]
 
 

@@ -24,7 +24,7 @@ output "queues" {
 }
 
 output "job_queues" {
-  description = "Queues of AWS Batch: standard; enterprise, whose jobs are placed before those of standard; and on-demand, for what Spot does not finish."
+  description = "Queues of AWS Batch: standard; enterprise, whose jobs are placed before those of standard; on-demand, for what Spot does not finish; and on-demand-enterprise, before that."
   value       = module.framebatch.job_queues
 }
 

@@ -18,9 +18,10 @@ locals {
 
   # Fair share orders the jobs of one queue; between queues on the same machines only the queues' priority does.
   queues = {
-    standard   = { environment = "spot", priority = 1 }
-    enterprise = { environment = "spot", priority = 10 }
-    on-demand  = { environment = "on-demand", priority = 1 }
+    standard             = { environment = "spot", priority = 1 }
+    enterprise           = { environment = "spot", priority = 10 }
+    on-demand            = { environment = "on-demand", priority = 1 }
+    on-demand-enterprise = { environment = "on-demand", priority = 10 }
   }
   queue_names = { for key, queue in local.queues : key => key == "standard" ? var.name : "${var.name}-${key}" }
 }

@@ -1,10 +1,10 @@
 output "job_queues" {
-  description = "Names of the job queues: standard, enterprise and on-demand."
+  description = "Names of the job queues: standard, enterprise, on-demand and on-demand-enterprise."
   value       = { for key, queue in aws_batch_job_queue.this : key => queue.name }
 }
 
 output "job_queue_arns" {
-  description = "ARNs of the job queues: standard, enterprise and on-demand."
+  description = "ARNs of the job queues: standard, enterprise, on-demand and on-demand-enterprise."
   value       = { for key, queue in aws_batch_job_queue.this : key => queue.arn }
 }
 

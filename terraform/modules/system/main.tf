@@ -70,11 +70,12 @@ module "submitter" {
   log_retention_days   = var.log_retention_days
 
   environment = {
-    JOB_QUEUE            = module.batch.job_queues["standard"]
-    JOB_QUEUE_ENTERPRISE = module.batch.job_queues["enterprise"]
-    JOB_QUEUE_ON_DEMAND  = module.batch.job_queues["on-demand"]
-    JOB_DEFINITION       = module.batch.job_definition
-    JOB_EVENTS_QUEUE_URL = module.queues.job_events_url
+    JOB_QUEUE                      = module.batch.job_queues["standard"]
+    JOB_QUEUE_ENTERPRISE           = module.batch.job_queues["enterprise"]
+    JOB_QUEUE_ON_DEMAND            = module.batch.job_queues["on-demand"]
+    JOB_QUEUE_ON_DEMAND_ENTERPRISE = module.batch.job_queues["on-demand-enterprise"]
+    JOB_DEFINITION                 = module.batch.job_definition
+    JOB_EVENTS_QUEUE_URL           = module.queues.job_events_url
   }
 }
 

@@ -46,8 +46,13 @@ run "gpus_on_spot_first" {
   }
 
   assert {
-    condition     = aws_batch_job_queue.this["enterprise"].priority > aws_batch_job_queue.this["standard"].priority
-    error_message = "Enterprise goes first."
+    condition     = aws_batch_job_queue.this["enterprise"].priority > aws_batch_job_queue.this["standard"].priority && aws_batch_job_queue.this["on-demand-enterprise"].priority > aws_batch_job_queue.this["on-demand"].priority
+    error_message = "Enterprise goes first, on Spot and On-Demand."
+  }
+
+  assert {
+    condition     = local.queues["enterprise"].environment == local.queues["standard"].environment && local.queues["on-demand-enterprise"].environment == local.queues["on-demand"].environment
+    error_message = "A queue goes before another only on the same machines."
   }
 
   assert {
