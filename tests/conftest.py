@@ -18,6 +18,20 @@ settings.load_profile("unhurried")
 TEARDOWN_SECONDS = 600
 
 
+def pytest_runtest_logfinish() -> None:
+    """boto3's session keeps the keys that it began with: where a test that has set others ran first, everything
+    that the same process signed afterwards was refused. What a test has set is undone by now.
+    """
+    clients, wiring = (sys.modules.get(f"backend.{name}") for name in ("gateways.clients", "videos.wiring"))
+    if clients is None or not clients._session.cache_info().currsize:
+        return
+    credentials = clients._session().get_credentials()
+    if credentials is None or credentials.secret_key != os.environ["AWS_SECRET_ACCESS_KEY"]:
+        clients._session.cache_clear()
+        if wiring is not None:
+            wiring._media_bucket.cache_clear()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown() -> Iterator[None]:
     """pytest-timeout ends what a test waits for, once: what is taken down afterwards could hang the run for ever.

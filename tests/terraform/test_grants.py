@@ -74,7 +74,7 @@ def walk(
     _forget_clients()  # one that an earlier test has made is not held by this test's gate
     with moto_kept_from_interfering(applied, permissions):
         yield Walk(permissions=permissions, gate=gate, client=client, folder=tmp_path)
-    _forget_clients()  # those of this test have another account's credentials
+    _forget_clients()  # nor one of this test by a later one's
 
 
 def _forget_clients() -> None:

@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from rest_framework.test import APIClient
 
+from backend.videos.loops import Closing
 from backend.videos.models import OwedCall
 from backend.videos.worker import LOOPS
 from batch_job.main import main as run_container
@@ -88,7 +89,11 @@ class Walk:
         self.loops.add(loop)
         with self.gate.acting_as("worker"):
             step, _ = LOOPS[loop]()
-            step()
+            try:
+                step()
+            finally:
+                if isinstance(step, Closing):
+                    step.close()
 
     def settle(self) -> None:
         """Every call that is owed, however long it shall wait, and whatever else comes of it."""
