@@ -75,7 +75,7 @@ def test_an_empty_picture_has_no_candidates() -> None:
 
 
 def test_boxes_are_computed_only_at_resolutions_with_a_high_score() -> None:
-    """They take a tenth of the network's time."""
+    """They are a branch of the network of their own, whose numbers nobody reads elsewhere."""
     asked: list[int] = []
 
     def level(stride: int, score: float) -> Level:
