@@ -37,7 +37,11 @@ def pytest_runtest_teardown() -> Iterator[None]:
     """pytest-timeout ends what a test waits for, once: what is taken down afterwards could hang the run for ever.
 
     The process ends then, and every thread's place is on stderr; pytest-xdist names the test and ends the run.
+
+    SVT-AV1, which tests write clips with, makes its caller a real-time process (SCHED_FIFO 99) where it may. All
+    that later tests start would be real-time too and starve the machine, in which terraform comes to no end.
     """
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     faulthandler.dump_traceback_later(TEARDOWN_SECONDS, exit=True, file=sys.__stderr__)
     try:
         return (yield)
