@@ -240,6 +240,15 @@ class RunningBatch:
             time.sleep(0.01)
         return job
 
+    def ready(self, job_id: str) -> dict[str, Any]:
+        """The job when its process has set itself up (tests/local/programs.py)."""
+        job = self.reaches(job_id, "RUNNING")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while "ready" not in self.log(job["container"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return job
+
     def log(self, attempt: dict[str, Any]) -> str:
         """Of an attempt, or of a job's `container`."""
         stream = attempt.get("container", attempt)["logStreamName"]

@@ -7,29 +7,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from local.batch.subprocess_runner import Image, read_images
+from tests.local.programs import EXIT_ON_SIGTERM, IGNORE_SIGTERM
 
 JSON = {"Content-Type": "application/json"}
 PRINT_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
-IGNORE_SIGTERM = """
-import signal, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print("ready", flush=True)
-time.sleep(60)
-"""
-EXIT_ON_SIGTERM = """
-import signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
-print("ready", flush=True)
-time.sleep(60)
-"""
 
 
 def is_alive(pid: int) -> bool:
@@ -40,16 +27,6 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def ready(batch: Any, job_id: str) -> dict[str, Any]:
-    """The job when its process has set itself up."""
-    job: dict[str, Any] = batch.reaches(job_id, "RUNNING")
-    deadline = time.monotonic() + 20
-    while "ready" not in batch.log(job["container"]):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return job
 
 
 def test_a_job_has_the_environment_of_a_container_and_nothing_else(
@@ -191,7 +168,7 @@ def test_terminate_gives_the_job_a_chance_to_end(batch: Any) -> None:
     gracefully", and "the reason [...] is returned by future DescribeJobs operations".
     """
     job_id = batch.run(EXIT_ON_SIGTERM, retryStrategy={"attempts": 3})
-    ready(batch, job_id)
+    batch.ready(job_id)
     batch.client.terminate_job(jobId=job_id, reason="no longer wanted")
     job = batch.finished(job_id)
     assert (job["statusReason"], job["isTerminated"]) == ("no longer wanted", True)
@@ -211,7 +188,7 @@ print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pi
 {IGNORE_SIGTERM}
 """
     job_id = batch.run(code)
-    child = int(batch.log(ready(batch, job_id)["container"]).split()[0])
+    child = int(batch.log(batch.ready(job_id)["container"]).split()[0])
     batch.client.terminate_job(jobId=job_id, reason="enough")
     assert batch.finished(job_id)["container"]["exitCode"] == 137
     eventually(lambda: not is_alive(child))
@@ -248,7 +225,7 @@ def test_a_reclaimed_host_stops_the_job_and_the_job_runs_again(batch: Any) -> No
     code = f"import os\nif os.environ['AWS_BATCH_JOB_ATTEMPT'] == '2': raise SystemExit(0)\n{EXIT_ON_SIGTERM}"
     rules = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]
     job_id = batch.run(code, retryStrategy={"attempts": 2, "evaluateOnExit": rules})
-    ready(batch, job_id)
+    batch.ready(job_id)
     batch.service.reclaim_host(job_id)
     job = batch.finished(job_id)
     first, second = job["attempts"]
@@ -260,7 +237,7 @@ def test_a_reclaimed_host_stops_the_job_and_the_job_runs_again(batch: Any) -> No
 def test_closing_the_service_ends_its_jobs(batch_with: Callable[..., Any]) -> None:
     batch = batch_with()
     job_id = batch.run(f"import os; print(os.getpid())\n{IGNORE_SIGTERM}")
-    pid = int(batch.log(ready(batch, job_id)["container"]).split()[0])
+    pid = int(batch.log(batch.ready(job_id)["container"]).split()[0])
     started = time.monotonic()
     batch.service.close()
     assert not is_alive(pid)
@@ -303,90 +280,6 @@ print(os.getpid(), child.pid)
         service.kill()
     pids = [int(pid) for pid in log.read_text().split()[:2]]
     eventually(lambda: not any(is_alive(pid) for pid in pids))
-
-
-class TestHttp:
-    def test_an_unknown_path_is_an_unknown_operation(self, batch: Any, clients: Callable[..., Any]) -> None:
-        other = clients("sqs", batch.url)
-        with pytest.raises(ClientError) as refusal:
-            other.list_queues()
-        assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
-
-    @pytest.mark.parametrize(
-        ("body", "message"),
-        [
-            pytest.param(
-                b'{"jobName": "j", "jobQueue": "q", "jobDefinition": "work", "prio": 1}', "prio", id="unknown"
-            ),
-            pytest.param(b"{", "not JSON", id="not JSON"),
-            pytest.param(b"[]", "not a JSON object", id="a list"),
-        ],
-    )
-    def test_a_body_that_no_sdk_would_send_is_refused(self, batch: Any, body: bytes, message: str) -> None:
-        connection = HTTPConnection(batch.url.removeprefix("http://"))
-        connection.request("POST", "/v1/submitjob", body, {"Authorization": "AWS4-HMAC-SHA256 x"})
-        answer = connection.getresponse()
-        assert (answer.status, answer.headers["x-amzn-errortype"]) == (400, "ClientException")
-        assert message in json.load(answer)["message"]
-        connection.close()
-
-    @pytest.mark.parametrize(
-        ("path", "headers", "status"),
-        [
-            pytest.param("/v1/submitjob", {"Content-Type": "application/json"}, 403, id="not signed"),
-            pytest.param("/stand-in/faults", {"Content-Type": "text/plain"}, 400, id="plain text"),
-        ],
-    )
-    def test_a_web_page_cannot_reach_it(self, batch: Any, path: str, headers: dict[str, str], status: int) -> None:
-        """A browser sends a foreign page's POST, but not with headers that need a preflight."""
-        connection = HTTPConnection(batch.url.removeprefix("http://"))
-        connection.request("POST", path, b"{}", headers)
-        assert connection.getresponse().status == status
-        connection.close()
-
-    def test_hooks_for_other_processes(self, batch: Any) -> None:
-        connection = HTTPConnection(batch.url.removeprefix("http://"))
-        connection.request("GET", "/stand-in/health")
-        assert json.load(connection.getresponse()) == {"status": "ok"}
-        fault = b'{"operation": "ListJobs", "code": "ServerException", "status": 500, "times": 1}'
-        connection.request("POST", "/stand-in/faults", fault, JSON)
-        assert connection.getresponse().read() == b"{}"
-        connection.close()
-        with pytest.raises(batch.client.exceptions.ServerException):
-            batch.client.list_jobs(jobQueue="q")
-        job_id = batch.run(EXIT_ON_SIGTERM)
-        ready(batch, job_id)
-        connection.request("POST", "/stand-in/reclaim-host", json.dumps({"jobId": job_id}), JSON)
-        assert connection.getresponse().status == 200
-        connection.close()
-        assert batch.finished(job_id)["statusReason"].startswith("Host EC2")
-
-    def test_an_operation_that_is_not_played_says_so(self, batch: Any) -> None:
-        with pytest.raises(ClientError, match="DeleteJobQueue is not implemented"):
-            batch.client.delete_job_queue(jobQueue="q")
-
-    def test_throttling_is_what_boto3_retries(self, batch: Any, clients: Callable[..., Any]) -> None:
-        """ "TooManyRequestsException" with 429 is one of botocore's throttling errors."""
-        batch.server.faults.add(operation="DescribeJobQueues", times=2)
-        with pytest.raises(ClientError) as refusal:
-            batch.client.describe_job_queues()
-        assert refusal.value.response["Error"]["Code"] == "TooManyRequestsException"
-        patient = clients("batch", batch.url, retries={"mode": "standard", "max_attempts": 3})
-        assert patient.describe_job_queues()["ResponseMetadata"]["RetryAttempts"] == 1
-
-    def test_an_outage_lasts_until_it_is_cleared(self, batch: Any) -> None:
-        batch.server.faults.add(code="ServerException", status=500)
-        with pytest.raises(batch.client.exceptions.ServerException):
-            batch.client.describe_job_queues()
-        batch.server.faults.clear()
-        assert batch.client.describe_job_queues()["jobQueues"]
-
-    def test_a_connection_can_break_off(self, batch: Any) -> None:
-        from botocore.exceptions import ConnectionClosedError
-
-        batch.server.faults.add(status=0, times=1)
-        with pytest.raises(ConnectionClosedError):
-            batch.client.describe_job_queues()
 
 
 class TestDescriptions:
