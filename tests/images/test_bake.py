@@ -15,6 +15,8 @@ from tools.lock import REPOSITORY
 # One worker, so that everything is made once; the first test of them waits for all of it.
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images"), pytest.mark.timeout(900)]
 
+FAMILY = "c7i"  # of the instance type that the bake is given
+
 STEPS = (
     "base",
     "check_driver",
@@ -62,7 +64,12 @@ def test_the_image_is_encrypted_tagged_and_known_to_the_wrapper(bake: Bake, imag
     (kept,) = bake.ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"]
 
     assert tags["framebatch:runtime-abi"] == str(RUNTIME_ABI)
-    assert {tag["Key"] for tag in kept["Tags"]} >= {"framebatch:content", "framebatch:runtime-abi"}
+    assert tags["framebatch:family"] == FAMILY
+    assert {tag["Key"] for tag in kept["Tags"]} >= {
+        "framebatch:content",
+        "framebatch:runtime-abi",
+        "framebatch:family",
+    }
     assert f"{tags['framebatch:content']}: {image['ImageId']} has it" in _say(bake, "plan")
     assert _say(bake, "build") == f"{image['ImageId']} is made of {tags['framebatch:content']} already\n"
 
@@ -71,7 +78,7 @@ def test_what_was_baked_can_be_published_as_it_is(bake: Bake, image: dict[str, A
     """The manifest came back from the machine; nobody writes it by hand."""
     said = _say(bake, "publish")
     ssm = boto3.client("ssm")
-    names = [f"/framebatch/runtime/{RUNTIME_ABI}/{name}" for name in ("image-id", "manifest")]
+    names = [f"/framebatch/runtime/{RUNTIME_ABI}/{FAMILY}/{name}" for name in ("image-id", "manifest")]
     stored = {each["Name"]: each["Value"] for each in ssm.get_parameters(Names=names)["Parameters"]}
 
     assert said.count("wrote") == 2

@@ -55,7 +55,7 @@ def fake_packer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def variables(tmp_path: Path) -> Path:
     path = tmp_path / "gpu.pkrvars.hcl"
-    path.write_text('source_ami = "ami-0123"\n')
+    path.write_text('source_ami = "ami-0123"\ninstance_type = "g6.xlarge"\n')
     return path
 
 
