@@ -57,7 +57,28 @@ def test_every_model_has_analysed_a_real_clip(bake: Bake):
     assert not [line for line in lines if " 0 frames" in line]
 
 
-def test_the_image_is_encrypted_tagged_and_known_to_the_wrapper(bake: Bake, image: dict[str, Any]):
+def test_the_machines_volume_is_encrypted_gp3_and_goes_with_it(bake: Bake):
+    """The image's snapshot is encrypted as the volume is that it is made of; moto keeps neither."""
+    (started,) = (call for call in bake.asked if call["Action"] == "RunInstances")
+    volume = {
+        name.removeprefix("BlockDeviceMapping.1."): value
+        for name, value in started.items()
+        if name.startswith("BlockDeviceMapping.")
+    }
+
+    assert volume == {
+        "DeviceName": "/dev/xvda",
+        "Ebs.Encrypted": "true",
+        "Ebs.VolumeType": "gp3",
+        "Ebs.VolumeSize": "30",
+        "Ebs.Iops": "3000",
+        "Ebs.Throughput": "250",
+        "Ebs.DeleteOnTermination": "true",
+    }
+    assert started["InstanceInitiatedShutdownBehavior"] == "terminate"
+
+
+def test_the_image_is_tagged_and_known_to_the_wrapper(bake: Bake, image: dict[str, Any]):
     """What plan, publish and prune go by is what the bake has registered."""
     tags = {tag["Key"]: tag["Value"] for tag in image["Tags"]}
     (snapshot,) = (each["Ebs"]["SnapshotId"] for each in image["BlockDeviceMappings"] if "Ebs" in each)

@@ -16,7 +16,7 @@ from packer.runtime.placing import check_models
 from packer.runtime.trying import try_models
 from tools.lock_model import lock_model, main
 
-pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("ultralytics_installed"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.torch, pytest.mark.usefixtures("ultralytics_installed"), pytest.mark.timeout(600)]
 
 ENGINES = ("ncnn", "onnx", "openvino", "torch")
 
