@@ -27,7 +27,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def _reset(endpoint: str) -> None:
     import httpx
 
-    httpx.post(f"{endpoint}/moto-api/reset", trust_env=False).raise_for_status()
+    httpx.post(f"{endpoint}/moto-api/reset", trust_env=False, timeout=60).raise_for_status()  # on a busy machine
 
 
 @pytest.fixture
