@@ -9,6 +9,8 @@ QUEUE ?=
 DRY_RUN ?=
 ROLLBACK ?=
 BASE ?=
+SOURCE ?=
+SIZE ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
@@ -50,6 +52,11 @@ openapi: .venv/.local ## Write docs/openapi.yaml, the description of the API, fr
 demo-model: .venv/.torch ## Train, export and measure the demo model again (minutes)
 	@$(PIP) --group train
 	@$(BIN)/python -m demo.train_model
+
+.PHONY: lock-model
+lock-model: .venv/.torch ## Put the checkpoint MODEL= with its exports into the model lock, its files into SOURCE=s3://...; SIZE=384x640
+	@$(PIP) --group train
+	@$(BIN)/python -m tools.lock_model "$(MODEL)" --source "$(SOURCE)" $(if $(SIZE),--size "$(SIZE)")
 
 image: .venv/.python ## Build the image of the analysis job with docker or podman; BASE= for a mirror of its base
 	@$(BIN)/python tools/images.py job $(if $(BASE),--base "$(BASE)")

@@ -24,6 +24,14 @@ YOLO(sys.argv[1]).export(format="openvino", dynamic=True)
 
 
 def add_model(path: Path, folder: Path) -> ModelEntry:
+    """Entry of a model that is not one of the lock, as `described` gives it. Raises ModelUnusable."""
+    entry = described(path, folder)
+    if entry.name in {model.name for model in locked_models()}:
+        raise ModelUnusable(f"{entry.name} is the name of a model of ours; give your file another one.")
+    return entry
+
+
+def described(path: Path, folder: Path) -> ModelEntry:
     """Entry for a `.pt` checkpoint, exported on first use, or for a folder `*_openvino_model`.
 
     A checkpoint becomes OpenVINO's format and, where it is a detector with anchors, ncnn's.
@@ -37,14 +45,10 @@ def add_model(path: Path, folder: Path) -> ModelEntry:
             others = {"torch": [weights]}
             if layers := next(_ncnn_folder(weights).glob("*.param"), None):
                 others["ncnn"] = [layers, layers.with_suffix(".bin")]
-            entry = model_files.describe_export(export, others=others)
-        else:
-            entry = model_files.describe(path)
+            return model_files.describe_export(export, others=others)
+        return model_files.describe(path)
     except model_files.ModelUnusable as exc:
         raise ModelUnusable(str(exc)) from exc
-    if entry.name in {model.name for model in locked_models()}:
-        raise ModelUnusable(f"{entry.name} is the name of a model of ours; give your file another one.")
-    return entry
 
 
 def _exported(path: Path, folder: Path) -> tuple[Path, Path]:
@@ -55,13 +59,14 @@ def _exported(path: Path, folder: Path) -> tuple[Path, Path]:
     if not (export / model_files.METADATA).is_file():
         root.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, weights)
-        _run("OpenVINO", weights, "-c", _EXPORT_PROGRAM, str(weights), folder=root)
+        export_by("OpenVINO", weights, "-c", _EXPORT_PROGRAM, str(weights), folder=root)
         module = ("-m", "batch_job.ncnn_export")
-        _run("ncnn", weights, *module, str(weights), str(_ncnn_folder(weights)), folder=REPOSITORY)
+        export_by("ncnn", weights, *module, str(weights), str(_ncnn_folder(weights)), folder=REPOSITORY)
     return export, weights
 
 
-def _run(target: str, weights: Path, *arguments: str, folder: Path) -> None:
+def export_by(target: str, weights: Path, *arguments: str, folder: Path) -> None:
+    """Runs Python with `arguments` in `folder`. Raises ModelUnusable with what it complained of."""
     done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = done.stderr.strip()[-2000:]

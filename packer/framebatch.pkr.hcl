@@ -5,6 +5,7 @@ locals {
     "Name"                   = "framebatch-${var.content}"
     "framebatch:content"     = var.content
     "framebatch:runtime-abi" = var.runtime_abi
+    "framebatch:family"      = split(".", var.instance_type)[0] # under which it is published
   }
 }
 

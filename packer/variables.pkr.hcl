@@ -51,7 +51,7 @@ variable "scratch_mib" {
 
 variable "instance_type" {
   type        = string
-  description = "Of the family that the image is for: the driver is asked while it is baked."
+  description = "Of the family that the image is for and is published under: its GPU builds the engines, its driver is asked."
 }
 
 variable "region" {

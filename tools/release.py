@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 from contract.jobs import JOB_DEFINITION_NAME, REQUEST_VARIABLE, job_definition  # noqa: E402 - found through the above
-from contract.manifest import RUNTIME_ABI, ManifestInvalid, RuntimeManifest, RuntimeMismatch  # noqa: E402
+from contract.manifest import RUNTIME_ABI  # noqa: E402
 from contract.messages import AnalysisRequest  # noqa: E402
 from contract.plans import SHARES, Plan  # noqa: E402
 
@@ -39,23 +39,17 @@ class NotReleased(Exception):
     """The message is a sentence for whoever releases."""
 
 
-def published_manifest(ssm: Any, abi: int) -> RuntimeManifest:
-    """Raises NotReleased where no machine image of this ABI is published."""
+def require_published(ssm: Any, abi: int) -> None:
+    """Raises NotReleased where no machine image of this ABI is published, for whatever family of machines."""
     pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=PUBLISHED, Recursive=True)
-    found = {each["Name"]: each["Value"] for page in pages for each in page["Parameters"]}
-    text = found.get(f"{PUBLISHED}/{abi}/manifest")
-    if text is None or f"{PUBLISHED}/{abi}/image-id" not in found:
-        abis = sorted({name.split("/")[3] for name in found})
+    names = (each["Name"] for page in pages for each in page["Parameters"])
+    # Of an image's parameters its id is written last.
+    abis = {name.removeprefix(f"{PUBLISHED}/").split("/")[0] for name in names if name.endswith("/image-id")}
+    if str(abi) not in abis:
         raise NotReleased(
             f"This code needs runtime ABI {abi}, and no machine image of it is published; "
-            f"published are {', '.join(abis) or 'none'}."
+            f"published are {', '.join(sorted(abis)) or 'none'}."
         )
-    try:
-        manifest = RuntimeManifest.from_json(text)
-        manifest.require_abi(abi)
-    except (ManifestInvalid, RuntimeMismatch) as exc:
-        raise NotReleased(f"The published manifest of ABI {abi} cannot be used: {exc}.") from exc
-    return manifest
 
 
 def revisions(batch: Any, name: str) -> list[dict[str, Any]]:
@@ -87,13 +81,13 @@ def release(
     batch: Any, ssm: Any, *, image: str, queue: str, name: str, wait_seconds: float, say: Callable[[str], None]
 ) -> str:
     """Gives the ARN of the new revision. Raises NotReleased, and then jobs start as they did before."""
-    manifest = published_manifest(ssm, RUNTIME_ABI)
+    require_published(ssm, RUNTIME_ABI)
     current = _current(batch, name)
     candidate = batch.register_job_definition(**next_definition(current, image, name=f"{name}-candidate"))
     arn = candidate["jobDefinitionArn"]
     try:
         say(f"checking {arn} on a machine of {queue}")
-        _check(batch, arn, queue, manifest, wait_seconds, say)
+        _check(batch, arn, queue, wait_seconds, say)
         made = batch.register_job_definition(**next_definition(current, image, name=name))
     finally:
         batch.deregister_job_definition(jobDefinition=arn)
@@ -118,11 +112,9 @@ def _current(batch: Any, name: str) -> dict[str, Any]:
     return found[0]
 
 
-def _check(
-    batch: Any, arn: str, queue: str, manifest: RuntimeManifest, wait_seconds: float, say: Callable[[str], None]
-) -> None:
+def _check(batch: Any, arn: str, queue: str, wait_seconds: float, say: Callable[[str], None]) -> None:
     # A job's settings name an analysis. This one does not exist, and the check does not look for it.
-    request = AnalysisRequest(analysis_id=UUID(int=0), video_key="none", model=manifest.models[0].name)
+    request = AnalysisRequest(analysis_id=UUID(int=0), video_key="none", model="none")
     job = batch.submit_job(
         jobName="release-check",
         jobQueue=queue,
@@ -167,7 +159,7 @@ def main(given: list[str]) -> int:
             else:
                 print(f"jobs start from {rollback(batch, name)} again")
         elif arguments.dry_run:
-            published_manifest(ssm, RUNTIME_ABI)
+            require_published(ssm, RUNTIME_ABI)
             current = _current(batch, name)["jobDefinitionArn"]
             print(f"would check {arguments.image} on {arguments.queue} and register it after {current}")
         else:

@@ -89,14 +89,15 @@ def _publish(arguments: argparse.Namespace, account: Account) -> None:
     if str(manifest.abi) != image.abi:
         raise PackerError(f"{path} is of ABI {manifest.abi}, and {image.id} of ABI {image.abi}.")
     present = publication.published(account.ssm)
-    for name, value in publication.parameters_of(image.id, manifest).items():
+    replaced = publication.published_images(present)
+    for name, value in publication.parameters_of(image, manifest).items():
         if present.get(name) == value:
             print(f"{name} is up to date")
         elif arguments.dry_run:
             print(f"would write {name}")
         else:
             publication.write(account.ssm, name, value)
-            print(f"wrote {name}")
+            print(f"wrote {name}" + (f" in the place of {present[name]}" if present.get(name) in replaced else ""))
 
 
 def _prune(arguments: argparse.Namespace, account: Account) -> None:
@@ -117,7 +118,7 @@ def _status(arguments: argparse.Namespace, account: Account) -> None:
     found = images.images(account.ec2)
     for image in found:
         state = "published" if image.id in published else "available" if image.available else "in the making"
-        print(f"{image.id}  ABI {image.abi}  {image.content}  {image.created}  {state}")
+        print(f"{image.id}  ABI {image.abi}  {image.family}  {image.content}  {image.created}  {state}")
     if missing := published - {image.id for image in found}:
         raise PackerError(f"Published, but not there: {', '.join(sorted(missing))}.")
 
@@ -157,7 +158,9 @@ def _parser() -> argparse.ArgumentParser:
         if run is _publish:
             one.add_argument("--manifest", type=Path, help="the image's manifest, where another machine built it")
         if run is _prune:
-            one.add_argument("--keep", type=_at_least_one, default=3, help="images of each ABI that stay (3)")
+            one.add_argument(
+                "--keep", type=_at_least_one, default=3, help="how many stay of each ABI and family (3)"
+            )
     return parser
 
 

@@ -1,11 +1,13 @@
 """Machine images of ours in EC2: those that carry the tag of their content."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 CONTENT_TAG = "framebatch:content"
 ABI_TAG = "framebatch:runtime-abi"
+FAMILY_TAG = "framebatch:family"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,6 +15,7 @@ class Image:
     id: str
     content: str
     abi: str
+    family: str  # of the machine it was baked on, such as "g6": TensorRT engines open on no other
     created: str  # ISO 8601 in UTC, so that texts sort as times do
     available: bool
     snapshots: tuple[str, ...]
@@ -32,14 +35,17 @@ def with_content(found: Iterable[Image], content: str) -> Image | None:
 
 
 def superfluous(found: list[Image], *, keep: int, published: set[str]) -> list[Image]:
-    """All but the newest `keep` of each ABI and those that are published; what is still being made stays, too."""
-    counts: dict[str, int] = {}
+    """All but the newest `keep` of each ABI and family and those that are published.
+
+    What is still being made stays, too.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
     left: list[Image] = []
     for image in found:
         if not image.available:
             continue
-        counts[image.abi] = counts.get(image.abi, 0) + 1
-        if counts[image.abi] > keep and image.id not in published:
+        counts[image.abi, image.family] += 1
+        if counts[image.abi, image.family] > keep and image.id not in published:
             left.append(image)
     return left
 
@@ -68,6 +74,7 @@ def _image(found: dict[str, Any]) -> Image:
         id=found["ImageId"],
         content=tags[CONTENT_TAG],
         abi=tags.get(ABI_TAG, "unknown"),
+        family=tags.get(FAMILY_TAG, "unknown"),
         created=found["CreationDate"],
         available=found["State"] == "available",
         snapshots=tuple(each["Ebs"]["SnapshotId"] for each in mappings if each.get("Ebs", {}).get("SnapshotId")),

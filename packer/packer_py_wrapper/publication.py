@@ -1,7 +1,7 @@
-"""What other parts read of a machine image: two parameters in Systems Manager for each ABI.
+"""What other parts read of a machine image: two parameters in Systems Manager for each ABI and family of machines.
 
-`/framebatch/runtime/<abi>/image-id` and `/framebatch/runtime/<abi>/manifest`. Code of an ABI for which there are
-none cannot be deployed.
+`/framebatch/runtime/<abi>/<family>/image-id` and `.../manifest`. Code of an ABI for which there are none cannot be
+deployed. The family is the image's own tag, so that an image of one takes no other's place.
 """
 
 import json
@@ -9,12 +9,13 @@ from typing import Any
 
 from contract.manifest import RuntimeManifest
 from packer.packer_py_wrapper.errors import PackerError
+from packer.packer_py_wrapper.images import Image
 
 PREFIX = "/framebatch/runtime"
 _BYTES_AT_MOST = 8192  # of an advanced parameter
 
 
-def parameters_of(image_id: str, manifest: RuntimeManifest) -> dict[str, str]:
+def parameters_of(image: Image, manifest: RuntimeManifest) -> dict[str, str]:
     """Names and values, in the order in which they are written: the image's id last, as readers start from it.
 
     Raises PackerError.
@@ -25,7 +26,8 @@ def parameters_of(image_id: str, manifest: RuntimeManifest) -> dict[str, str]:
             f"The manifest takes {len(text.encode())} bytes, and a parameter holds {_BYTES_AT_MOST}; "
             "an image with fewer models fits."
         )
-    return {f"{PREFIX}/{manifest.abi}/manifest": text, f"{PREFIX}/{manifest.abi}/image-id": image_id}
+    path = f"{PREFIX}/{manifest.abi}/{image.family}"
+    return {f"{path}/manifest": text, f"{path}/image-id": image.id}
 
 
 def published(ssm: Any) -> dict[str, str]:

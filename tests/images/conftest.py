@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from local.runtime import write_manifest
 from tests.batch_job.job import Bench
 from tests.images.bake import Builder, running_builder, served, sha256_of, stage, wrapper
 from tests.images.podman import Podman, debian
+from tests.terraform.baking import heard
 from tools import images
 
 ROOT = Path(__file__).parents[2]
@@ -96,13 +97,14 @@ def build(podman: Podman, tag: str, context: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bake:
-    """What a bake has left: the machine, the image that EC2 knows, and what was said."""
+    """What a bake has left: the machine, the image that EC2 knows, what was said, and what EC2 was asked."""
 
     machine: Machine
     builder: Builder
     staged: Path
     variables: Path
     said: str
+    asked: list[Mapping[str, str]]
     ec2: Any
 
 
@@ -123,7 +125,12 @@ def bake(
     subprocess.run([sys.executable, "-m", "pip", *download, *lock], check=True, capture_output=True)
     ec2 = boto3.client("ec2")
     variables = folder / "cpu.pkrvars.hcl"
-    with running_builder(podman, folder, web / "python" / "lib") as builder, served(web) as address:
+    asked: list[Mapping[str, str]] = []
+    with (
+        running_builder(podman, folder, web / "python" / "lib") as builder,
+        served(web) as address,
+        heard(aws_endpoint, asked.append) as endpoint,
+    ):
         variables.write_text(f"""
             source_ami    = "{ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]}"
             python_url    = "{address}/python.tar"
@@ -133,11 +140,19 @@ def bake(
             clip          = "{videos / "bottle-detection.mp4"}"
             scratch_mib   = 100
         """)
-        staged = stage(folder / "checkout", builder, aws_endpoint)
+        staged = stage(folder / "checkout", builder, endpoint)
         done = wrapper(staged, "build", "--variables", variables)
         assert done.returncode == 0, done.stdout + done.stderr
         machine = Machine(runtime=builder.opt / "runtime", models=builder.opt / "models")
-        yield Bake(machine=machine, builder=builder, staged=staged, variables=variables, said=done.stdout, ec2=ec2)
+        yield Bake(
+            machine=machine,
+            builder=builder,
+            staged=staged,
+            variables=variables,
+            said=done.stdout,
+            asked=asked,
+            ec2=ec2,
+        )
 
 
 @pytest.fixture(scope="session")

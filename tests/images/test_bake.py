@@ -15,6 +15,8 @@ from tools.lock import REPOSITORY
 # One worker, so that everything is made once; the first test of them waits for all of it.
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images"), pytest.mark.timeout(900)]
 
+FAMILY = "c7i"  # of the instance type that the bake is given
+
 STEPS = (
     "base",
     "check_driver",
@@ -55,14 +57,40 @@ def test_every_model_has_analysed_a_real_clip(bake: Bake):
     assert not [line for line in lines if " 0 frames" in line]
 
 
-def test_the_image_is_encrypted_tagged_and_known_to_the_wrapper(bake: Bake, image: dict[str, Any]):
+def test_the_machines_volume_is_encrypted_gp3_and_goes_with_it(bake: Bake):
+    """The image's snapshot is encrypted as the volume is that it is made of; moto keeps neither."""
+    (started,) = (call for call in bake.asked if call["Action"] == "RunInstances")
+    volume = {
+        name.removeprefix("BlockDeviceMapping.1."): value
+        for name, value in started.items()
+        if name.startswith("BlockDeviceMapping.")
+    }
+
+    assert volume == {
+        "DeviceName": "/dev/xvda",
+        "Ebs.Encrypted": "true",
+        "Ebs.VolumeType": "gp3",
+        "Ebs.VolumeSize": "30",
+        "Ebs.Iops": "3000",
+        "Ebs.Throughput": "250",
+        "Ebs.DeleteOnTermination": "true",
+    }
+    assert started["InstanceInitiatedShutdownBehavior"] == "terminate"
+
+
+def test_the_image_is_tagged_and_known_to_the_wrapper(bake: Bake, image: dict[str, Any]):
     """What plan, publish and prune go by is what the bake has registered."""
     tags = {tag["Key"]: tag["Value"] for tag in image["Tags"]}
     (snapshot,) = (each["Ebs"]["SnapshotId"] for each in image["BlockDeviceMappings"] if "Ebs" in each)
     (kept,) = bake.ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"]
 
     assert tags["framebatch:runtime-abi"] == str(RUNTIME_ABI)
-    assert {tag["Key"] for tag in kept["Tags"]} >= {"framebatch:content", "framebatch:runtime-abi"}
+    assert tags["framebatch:family"] == FAMILY
+    assert {tag["Key"] for tag in kept["Tags"]} >= {
+        "framebatch:content",
+        "framebatch:runtime-abi",
+        "framebatch:family",
+    }
     assert f"{tags['framebatch:content']}: {image['ImageId']} has it" in _say(bake, "plan")
     assert _say(bake, "build") == f"{image['ImageId']} is made of {tags['framebatch:content']} already\n"
 
@@ -71,7 +99,7 @@ def test_what_was_baked_can_be_published_as_it_is(bake: Bake, image: dict[str, A
     """The manifest came back from the machine; nobody writes it by hand."""
     said = _say(bake, "publish")
     ssm = boto3.client("ssm")
-    names = [f"/framebatch/runtime/{RUNTIME_ABI}/{name}" for name in ("image-id", "manifest")]
+    names = [f"/framebatch/runtime/{RUNTIME_ABI}/{FAMILY}/{name}" for name in ("image-id", "manifest")]
     stored = {each["Name"]: each["Value"] for each in ssm.get_parameters(Names=names)["Parameters"]}
 
     assert said.count("wrote") == 2

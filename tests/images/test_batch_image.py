@@ -16,6 +16,9 @@ from tools import images
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("images"), pytest.mark.timeout(900)]
 
 
+_OF_PYTHON = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+
+
 def test_the_container_stores_what_a_process_stores(podman, image, furnished, bench, tmp_path):
     """Read-only, not as root, with the mounts and the command of the job definition that AWS Batch gets."""
     key = bench.upload(make_demo_video(tmp_path / "clip.mp4", seconds=2, seed=90_003).path)
@@ -85,8 +88,18 @@ def test_nothing_that_does_not_belong_is_in_it(podman, image, tmp_path):
         assert not [member.name for member in members if member.mode & 0o022]
 
     last = {Path(name).name for name in names}
-    assert {"batch_job", "contract", "boto3", "psycopg_binary"} <= last
+    assert {"batch_job", "contract", "boto3", "psycopg_binary", "sbom.cdx.json"} <= last
     assert not last & {"torch", "numpy", "cv2", "pip", "gcc", "cc", "tests", ".git", ".env", "credentials"}
     public = "opt/dependencies/botocore/cacert.pem"
     kinds = (".pt", ".onnx", ".xml", ".param", ".pem", ".key")
     assert [name for name in names if name.endswith(kinds)] == [public]
+    given = {line.partition("=")[0] for line in podman.image(image)["Config"]["Env"]}
+    assert given == {"PATH", "PYTHONPATH", "TMPDIR", *_OF_PYTHON, "NVIDIA_DRIVER_CAPABILITIES"}
+
+
+def test_only_services_that_jobs_call_are_described_in_it(context):
+    """botocore has more than four hundred of them, most of its weight."""
+    for package in ("boto3", "botocore"):
+        data = context / "dependencies" / package / "data"
+        assert {path.name for path in data.iterdir() if path.is_dir()} <= {"s3", "sts"}
+    assert (context / "dependencies" / "botocore" / "data" / "s3").is_dir()

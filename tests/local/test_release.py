@@ -74,7 +74,7 @@ def account(
 
 def _publish(ssm: Any, manifest: str, abi: int = RUNTIME_ABI) -> None:
     for name, value in (("manifest", manifest), ("image-id", "ami-0123")):
-        ssm.put_parameter(Name=f"/framebatch/runtime/{abi}/{name}", Value=value, Type="String", Overwrite=True)
+        ssm.put_parameter(Name=f"/framebatch/runtime/{abi}/g6/{name}", Value=value, Type="String", Overwrite=True)
 
 
 def _release(*more: str) -> int:
@@ -101,7 +101,7 @@ def test_an_abi_that_no_machine_image_has_is_refused(
 ) -> None:
     """Every job of the new code would fail."""
     for name in ("manifest", "image-id"):
-        ssm.delete_parameter(Name=f"/framebatch/runtime/{RUNTIME_ABI}/{name}")
+        ssm.delete_parameter(Name=f"/framebatch/runtime/{RUNTIME_ABI}/g6/{name}")
     _publish(ssm, "{}", abi=RUNTIME_ABI + 1)
 
     assert _release() == 1

@@ -27,7 +27,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def _reset(endpoint: str) -> None:
     import httpx
 
-    httpx.post(f"{endpoint}/moto-api/reset", trust_env=False).raise_for_status()
+    httpx.post(f"{endpoint}/moto-api/reset", trust_env=False, timeout=60).raise_for_status()  # on a busy machine
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def fake_packer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def variables(tmp_path: Path) -> Path:
     path = tmp_path / "gpu.pkrvars.hcl"
-    path.write_text('source_ami = "ami-0123"\n')
+    path.write_text('source_ami = "ami-0123"\ninstance_type = "g6.xlarge"\n')
     return path
 
 

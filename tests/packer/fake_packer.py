@@ -2,19 +2,23 @@
 """Plays the packer command: says what the real one says, and registers the image with EC2."""
 
 import os
+import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import boto3
 
 
-def register(ec2: Any, *, content: str, abi: str) -> str:
+def register(ec2: Any, *, content: str, abi: str, family: str = "g6") -> str:
     """An image as a bake leaves it; gives its id."""
     image: str = ec2.register_image(Name=f"framebatch-{content}", RootDeviceName="/dev/xvda")["ImageId"]
     (described,) = ec2.describe_images(ImageIds=[image])["Images"]
     snapshots = [mapping["Ebs"]["SnapshotId"] for mapping in described["BlockDeviceMappings"]]
-    tags = [{"Key": "framebatch:content", "Value": content}, {"Key": "framebatch:runtime-abi", "Value": abi}]
-    ec2.create_tags(Resources=[image, *snapshots], Tags=tags)
+    tags = {"framebatch:content": content, "framebatch:runtime-abi": abi, "framebatch:family": family}
+    ec2.create_tags(
+        Resources=[image, *snapshots], Tags=[{"Key": key, "Value": value} for key, value in tags.items()]
+    )
     return image
 
 
@@ -27,7 +31,9 @@ def main() -> int:
     if reason := os.environ.get("FAKE_PACKER_FAULT"):
         print(f"1700000001,amazon-ebs.framebatch,error,{reason}", flush=True)
         return 1
-    image = register(boto3.client("ec2"), content=given["content"], abi=given["runtime_abi"])
+    (variables,) = (argument for argument in sys.argv if argument.startswith("-var-file="))
+    (family,) = re.findall(r'instance_type += "(\w+)\.', Path(variables.partition("=")[2]).read_text())
+    image = register(boto3.client("ec2"), content=given["content"], abi=given["runtime_abi"], family=family)
     print("1700000002,amazon-ebs.framebatch,artifact,0,builder-id,mitchellh.amazonebs")
     print(f"1700000003,amazon-ebs.framebatch,artifact,0,id,eu-central-1:{image}")
     return 0

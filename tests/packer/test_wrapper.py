@@ -11,7 +11,7 @@ from packer.packer_py_wrapper.content import REPOSITORY, content_of
 from packer.packer_py_wrapper.images import images
 from tests.packer.fake_packer import register
 
-IMAGE_ID = f"/framebatch/runtime/{RUNTIME_ABI}/image-id"
+IMAGE_ID = f"/framebatch/runtime/{RUNTIME_ABI}/g6/image-id"
 
 
 @pytest.fixture
@@ -118,14 +118,14 @@ def test_a_plan_without_an_account_says_the_content(call, variables, monkeypatch
 def test_a_change_of_variables_asks_for_another_image(call, ec2, variables, fake_packer):
     """What the image starts from is part of what it is made of."""
     call("build", "--variables", variables)
-    variables.write_text('source_ami = "ami-4567"\n')
+    variables.write_text(variables.read_text().replace("ami-0123", "ami-4567"))
 
     assert "no image has it yet" in call("plan", "--variables", variables)[1]
 
 
 @pytest.mark.usefixtures("fake_packer")
 def test_publishing_twice_changes_nothing(call, ec2, ssm, variables, manifest):
-    """Other parts find image and manifest by the ABI they need."""
+    """Other parts find image and manifest by the ABI they need and the family they start."""
     call("build", "--variables", variables)
 
     first = call("publish", "--variables", variables, "--manifest", manifest)
@@ -136,9 +136,40 @@ def test_publishing_twice_changes_nothing(call, ec2, ssm, variables, manifest):
     assert first[1].count("wrote") == 2
     assert second[1].count("is up to date") == 2
     assert ssm.get_parameter(Name=IMAGE_ID)["Parameter"]["Value"] == image.id
-    text = ssm.get_parameter(Name=f"/framebatch/runtime/{RUNTIME_ABI}/manifest")["Parameter"]["Value"]
+    text = ssm.get_parameter(Name=f"/framebatch/runtime/{RUNTIME_ABI}/g6/manifest")["Parameter"]["Value"]
     assert RuntimeManifest.from_json(text) == _manifest()
     assert "published" in call("status")[1]
+
+
+@pytest.mark.usefixtures("fake_packer")
+def test_the_image_of_another_gpu_family_takes_nobodys_place(call, ec2, ssm, variables, manifest):
+    """Its TensorRT engines do not open on the machines that start from the first."""
+    other = variables.with_name("g4dn.pkrvars.hcl")
+    other.write_text(variables.read_text().replace("g6", "g4dn"))
+    for each in (variables, other):
+        call("build", "--variables", each)
+        assert call("publish", "--variables", each, "--manifest", manifest)[1].count("wrote") == 2
+
+    by_family = {image.family: image.id for image in images(ec2)}
+    assert len(set(by_family.values())) == 2
+    for family, image in by_family.items():
+        name = f"/framebatch/runtime/{RUNTIME_ABI}/{family}/image-id"
+        assert ssm.get_parameter(Name=name)["Parameter"]["Value"] == image
+    assert "is up to date" in call("publish", "--variables", variables, "--manifest", manifest)[1]
+    assert call("status")[1].count("published") == 2
+
+
+@pytest.mark.usefixtures("fake_packer")
+def test_publishing_says_which_image_it_replaces(call, ec2, ssm, variables, manifest):
+    call("build", "--variables", variables)
+    call("publish", "--variables", variables, "--manifest", manifest)
+    (before,) = images(ec2)
+    variables.write_text(variables.read_text().replace("ami-0123", "ami-4567"))
+    call("build", "--variables", variables)
+
+    code, said, _ = call("publish", "--variables", variables, "--manifest", manifest)
+
+    assert (code, said.splitlines()[-1]) == (0, f"wrote {IMAGE_ID} in the place of {before.id}")
 
 
 @pytest.mark.usefixtures("account")
@@ -191,6 +222,17 @@ def test_pruning_keeps_the_newest_and_the_published(call, ec2, variables, manife
     assert {image.id for image in left} == {published.id, newest.id}
     assert _snapshots(ec2) == {snapshot for image in left for snapshot in image.snapshots}
     assert call("prune", "--keep", "1") == (0, "", "")
+
+
+def test_pruning_counts_each_family_for_itself(call, ec2):
+    """Bakes for one family must not push out what machines of another would go back to."""
+    for number in range(3):
+        for family in ("g6", "g4dn"):
+            register(ec2, content=f"{family}-{number}", abi=str(RUNTIME_ABI), family=family)
+
+    assert call("prune", "--keep", "2")[0] == 0
+
+    assert sorted(image.family for image in images(ec2)) == ["g4dn", "g4dn", "g6", "g6"]
 
 
 @pytest.mark.usefixtures("fake_packer")

@@ -132,7 +132,7 @@ def published_image(moto_account: Account) -> None:
     manifest = (REPOSITORY / "tests" / "backend" / "manifest.json").read_text(encoding="utf-8")
     ssm = moto_account.client("ssm")
     for name, value in (("image-id", "ami-12c6146b"), ("manifest", manifest)):
-        ssm.put_parameter(Name=f"/framebatch/runtime/{RUNTIME_ABI}/{name}", Value=value, Type="String")
+        ssm.put_parameter(Name=f"/framebatch/runtime/{RUNTIME_ABI}/g6/{name}", Value=value, Type="String")
 
 
 @pytest.fixture(scope="session")

@@ -102,6 +102,14 @@ def test_a_change_of_what_a_machine_image_is_made_of_asks_for_a_bake(event: str)
     assert "environment" not in bake["jobs"]["plan"]  # a reviewer reads it before
 
 
+def test_each_family_has_a_bake_of_its_own():
+    """Variables of one family would be baked under another's name, or one family's bake would drop another's."""
+    for job in _workflow("bake")["jobs"].values():
+        assert job["strategy"]["matrix"] == {"family": "${{ fromJSON(vars.BAKE_FAMILIES || '[\"NONE\"]') }}"}
+        assert job["env"]["VARIABLES"] == "${{ vars[format('BAKE_VARIABLES_{0}', matrix.family)] }}"
+    assert "matrix.family" in _workflow("bake")["jobs"]["bake"]["concurrency"]["group"]
+
+
 def _workflow(name: str) -> dict[Any, Any]:
     """YAML 1.1 reads the word `on` as true."""
     return yaml.safe_load((REPOSITORY / ".github" / "workflows" / f"{name}.yml").read_text())

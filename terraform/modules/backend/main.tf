@@ -5,7 +5,7 @@ data "aws_caller_identity" "current" {}
 
 # Which models the published machine image has. Read here, so that a new image gives the backend a new revision.
 data "aws_ssm_parameter" "manifest" {
-  name = "/framebatch/runtime/${local.contract.runtime_abi}/manifest"
+  name = "/framebatch/runtime/${local.contract.runtime_abi}/${var.image_family}/manifest"
 }
 
 locals {

@@ -24,6 +24,11 @@ variable "migrate_image" {
   }
 }
 
+variable "image_family" {
+  type        = string
+  description = "Family of machines whose machine image jobs run on: which models there are is read of its manifest."
+}
+
 variable "domain_name" {
   type        = string
   description = "Where users find the product, such as video.example.org."

@@ -5,7 +5,7 @@ data "aws_caller_identity" "current" {}
 
 # What Packer has published for the ABI that this code was written for; without it there is nothing to run jobs on.
 data "aws_ssm_parameter" "image_id" {
-  name = "/framebatch/runtime/${local.contract.runtime_abi}/image-id"
+  name = "/framebatch/runtime/${local.contract.runtime_abi}/${var.image_family}/image-id"
 }
 
 locals {
@@ -28,7 +28,7 @@ locals {
 
 resource "aws_launch_template" "this" {
   name_prefix            = "${var.name}-jobs-"
-  description            = "The machine image of ABI ${local.contract.runtime_abi}, with its volume encrypted and filled at a rate that is paid for."
+  description            = "The machine image of ABI ${local.contract.runtime_abi} for ${var.image_family}, with its volume encrypted and filled at a rate that is paid for."
   image_id               = nonsensitive(data.aws_ssm_parameter.image_id.value)
   update_default_version = true
 

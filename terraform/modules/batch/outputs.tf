@@ -8,6 +8,11 @@ output "job_queue_arns" {
   value       = { for key, queue in aws_batch_job_queue.this : key => queue.arn }
 }
 
+output "image_family" {
+  description = "Family of machines whose machine image jobs run on."
+  value       = var.image_family
+}
+
 output "job_definition" {
   description = "Name of the job definition; its newest revision is meant."
   value       = aws_batch_job_definition.analysis.name

@@ -40,6 +40,18 @@ variable "instance_types" {
   }
 }
 
+variable "image_family" {
+  type        = string
+  nullable    = false
+  default     = "g6"
+  description = "Family of machines whose machine image all of them start from: the instance_type it was baked with. Its TensorRT engines open on that family, and the others run torch."
+
+  validation {
+    condition     = contains([for type in var.instance_types : split(".", type)[0]], var.image_family)
+    error_message = "The image_family ${var.image_family} is not the family of any of the instance_types; machines start from the image that was baked on one of them."
+  }
+}
+
 variable "spot_max_vcpus" {
   type        = number
   description = "Most vCPUs that run on Spot at a time, and so the most that a runaway can cost."

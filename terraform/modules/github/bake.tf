@@ -194,7 +194,7 @@ data "aws_iam_policy_document" "bake" {
     resources = ["arn:aws:ssm:${local.place}:parameter/framebatch/runtime"]
   }
 
-  # One for each ABI of the runtime, and no other parameter.
+  # Two for each ABI of the runtime and family of machines, and no other parameter.
   statement {
     sid       = "PublishImage"
     actions   = ["ssm:PutParameter"]

@@ -85,6 +85,7 @@ module "batch" {
   name                         = var.name
   image                        = var.analysis_image
   instance_types               = var.jobs.instance_types
+  image_family                 = var.jobs.image_family
   spot_max_vcpus               = var.jobs.spot_max_vcpus
   on_demand_max_vcpus          = var.jobs.on_demand_max_vcpus
   idle_minutes                 = var.jobs.idle_minutes
@@ -118,6 +119,7 @@ module "backend" {
   name                            = var.name
   image                           = var.backend_image
   migrate_image                   = var.migrate_image
+  image_family                    = module.batch.image_family
   domain_name                     = var.domain_name
   hosted_zone_id                  = var.hosted_zone_id
   certificate_arn                 = var.certificate_arn

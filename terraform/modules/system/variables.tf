@@ -138,6 +138,7 @@ variable "jobs" {
     spot_max_vcpus             = number
     on_demand_max_vcpus        = number
     instance_types             = optional(list(string))
+    image_family               = optional(string)
     idle_minutes               = optional(number)
     runnable_limit_seconds     = optional(number)
     volume_gib                 = optional(number)

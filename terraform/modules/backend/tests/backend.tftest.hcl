@@ -18,6 +18,7 @@ mock_provider "aws" {
 variables {
   name                            = "framebatch"
   image                           = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend:0123abc"
+  image_family                    = "g6"
   domain_name                     = "video.example.org"
   hosted_zone_id                  = "Z0123456789ABCDEFGHIJ"
   port                            = 8000
@@ -42,6 +43,15 @@ variables {
   dead_requests_queue_arn         = "arn:aws:sqs:eu-central-1:123456789012:dead-requests"
   job_events_queue_url            = "https://sqs.eu-central-1.amazonaws.com/123456789012/job-events"
   job_events_queue_arn            = "arn:aws:sqs:eu-central-1:123456789012:job-events"
+}
+
+run "models_of_the_image_that_jobs_run_on" {
+  command = plan
+
+  assert {
+    condition     = data.aws_ssm_parameter.manifest.name == "/framebatch/runtime/${local.contract.runtime_abi}/g6/manifest"
+    error_message = "The backend offers the models of the machine image that the fleet starts from."
+  }
 }
 
 run "https_for_users" {

@@ -156,7 +156,13 @@ run "without_gpus" {
 
   variables {
     instance_types = ["c7i.xlarge", "c6i"]
+    image_family   = "c6i"
     job            = { gpus = 0 }
+  }
+
+  assert {
+    condition     = data.aws_ssm_parameter.image_id.name == "/framebatch/runtime/${local.contract.runtime_abi}/c6i/image-id"
+    error_message = "The machine image is the one that was published for the family."
   }
 
   assert {
@@ -200,6 +206,7 @@ run "refuses_machines_without_the_gpu_that_jobs_ask_for" {
 
   variables {
     instance_types = ["c7i.xlarge"]
+    image_family   = "c7i"
   }
 
   expect_failures = [var.instance_types]
@@ -210,9 +217,20 @@ run "refuses_arm_machines" {
 
   variables {
     instance_types = ["g5g.xlarge"]
+    image_family   = "g5g"
   }
 
   expect_failures = [var.instance_types]
+}
+
+run "refuses_the_image_of_a_family_that_it_does_not_start" {
+  command = plan
+
+  variables {
+    instance_types = ["g4dn.xlarge", "g5.xlarge"]
+  }
+
+  expect_failures = [var.image_family]
 }
 
 run "refuses_too_few_vcpus_on_spot" {
