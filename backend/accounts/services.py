@@ -7,21 +7,24 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from backend.accounts.models import ApiKey, User
 from backend.accounts.scopes import ALL
-from backend.config.prepared import Prepared
+from backend.config.prepared import Both, Prepared
+
+Other = TypeVar("Other", bound=Model)
 
 _KEY = re.compile(r"fb_(?P<prefix>[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 _LAST_USE_STEP = timedelta(minutes=1)
 # Of a key and its user, what requests ask for; whatever else is read when somebody asks.
 _NEEDED = ("digest", "scopes", "last_used_at", "expires_at", "user__username", "user__is_active", "user__plan")
-_KEY_OF_PREFIX = Prepared(
+KEY_OF_PREFIX = Prepared(
     lambda prefix: ApiKey.objects.select_related("user").filter(prefix=prefix, revoked_at=None).only(*_NEEDED),
     "prefix",
 )
@@ -60,20 +63,30 @@ def revoke_api_key(*, user: User, api_key_id: int) -> bool:
 def use_api_key(key: str) -> ApiKey | None:
     """The row of a key that is not revoked or expired and whose user is active; notes the use, once a minute."""
     match = _KEY.fullmatch(key)
-    if match is None:
-        return None
+    row = None if match is None else KEY_OF_PREFIX.first(match["prefix"])
+    return row if row is not None and _use(row, key) else None
+
+
+def use_api_key_for(key: str, wanted: Both[ApiKey, Other], *values: Any) -> tuple[ApiKey, Other] | None:
+    """The same together with what somebody wants of the key's user; None also where the user has no such thing."""
+    match = _KEY.fullmatch(key)
+    found = None if match is None else wanted.first(match["prefix"], *values)
+    return found if found is not None and _use(found[0], key) else None
+
+
+def _use(row: ApiKey, key: str) -> bool:
+    """Is this the key, and may it be used?"""
     now = timezone.now()
-    row = _KEY_OF_PREFIX.first(match["prefix"])
     # The secret has 256 random bits, so a fast hash is as good as a slow one.
-    if row is None or not hmac.compare_digest(row.digest, _digest(key)) or not row.user.is_active:
-        return None
+    if not hmac.compare_digest(row.digest, _digest(key)) or not row.user.is_active:
+        return False
     if row.expires_at is not None and row.expires_at <= now:
-        return None
+        return False
     stale = now - _LAST_USE_STEP
     if row.last_used_at is None or row.last_used_at < stale:
         unnoted = Q(last_used_at=None) | Q(last_used_at__lt=stale)
         ApiKey.objects.filter(unnoted, pk=row.pk).update(last_used_at=Now())
-    return row
+    return True
 
 
 def _digest(key: str) -> str:

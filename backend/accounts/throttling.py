@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.http import HttpRequest
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.throttling import BaseThrottle
 
+from backend.accounts.counting import Taken
 from backend.accounts.leases import Leases
+from backend.accounts.models import User
 from contract.plans import Plan
 
 WINDOW = timedelta(minutes=1)
@@ -38,28 +41,36 @@ class RateLimit:
 
     policy: str
     most: int
-    left: int
-    seconds_left: int
+    taken: Taken
+
+    @property
+    def is_exceeded(self) -> bool:
+        return self.taken.count > self.most
 
     def headers(self) -> dict[str, str]:
+        left, seconds = max(self.most - self.taken.count, 0), round(self.taken.seconds_left)
         return {
             "RateLimit-Policy": f'"{self.policy}";q={self.most};w={int(WINDOW.total_seconds())}',
-            "RateLimit": f'"{self.policy}";r={self.left};t={self.seconds_left}',
+            "RateLimit": f'"{self.policy}";r={left};t={seconds}',
         }
 
 
-class PlanThrottle(BaseThrottle):
-    """Leaves what it found as `rate_limit` on Django's request, where the middleware reads it."""
+def count(request: HttpRequest, user: User) -> RateLimit:
+    """Counts a request of the user, once, and leaves what was found on it as `rate_limit` for the middleware."""
+    counted: RateLimit | None = getattr(request, "rate_limit", None)
+    if counted is not None:
+        return counted
+    policy = "reads" if request.method in SAFE_METHODS else "changes"
+    most = getattr(RATES[Plan(user.plan)], policy)
+    taken = LEASES.take(f"{policy}:{user.pk}", WINDOW, block=max(1, most // BLOCKS))
+    request.rate_limit = limit = RateLimit(policy=policy, most=most, taken=taken)
+    return limit
 
+
+class PlanThrottle(BaseThrottle):
     def allow_request(self, request: Any, view: Any) -> bool:
-        policy = "reads" if request.method in SAFE_METHODS else "changes"
-        most = getattr(RATES[Plan(request.user.plan)], policy)
-        taken = LEASES.take(f"{policy}:{request.user.pk}", WINDOW, block=max(1, most // BLOCKS))
-        self._seconds_left = taken.seconds_left
-        request._request.rate_limit = RateLimit(
-            policy=policy, most=most, left=max(most - taken.count, 0), seconds_left=round(taken.seconds_left)
-        )
-        return taken.count <= most
+        self._limit = count(request._request, request.user)
+        return not self._limit.is_exceeded
 
     def wait(self) -> float:
-        return self._seconds_left
+        return self._limit.taken.seconds_left

@@ -5,6 +5,7 @@ connection keeps PostgreSQL's plan of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, Self, TypeVar
 
@@ -12,17 +13,33 @@ import psycopg
 from django.db import connection
 from django.db.models import Model, QuerySet
 from django.db.models.query import get_related_populators
+from django.db.models.sql.compiler import SQLCompiler
+from psycopg.types.datetime import TimestamptzLoader
 
 Row = TypeVar("Row", bound=Model)
+Other = TypeVar("Other", bound=Model)
+Found = TypeVar("Found")
 
 
 class _Preparing(psycopg.Cursor[Any]):
     """Prepares whatever it executes, at once; Django's own cursors write values into the text instead, which
     PostgreSQL then parses and plans every time.
+
+    Each connection keeps one: making a cursor, and what turns columns into Python's values, takes longer than
+    running a small statement.
     """
 
+    @classmethod
+    def of(cls, connection: psycopg.Connection[Any]) -> "_Preparing":
+        kept = vars(connection)
+        if "preparing" not in kept:
+            cursor = kept["preparing"] = cls(connection)
+            # Django's does the same in Python. The connection's time zone is UTC.
+            cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+        return kept["preparing"]
+
     def execute(self, query: Any, params: Any = None, **kwargs: Any) -> Self:
-        return super().execute(query, params, **{**kwargs, "prepare": True})
+        return super().execute(query, params, prepare=True)
 
 
 def run_prepared(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> tuple[Any, ...] | None:
@@ -34,10 +51,9 @@ def run_prepared(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> t
     Raises Django's database errors.
     """
     connection.ensure_connection()
-    with connection._prepare_cursor(_Preparing(connection.connection)) as cursor:
-        cursor.execute(statement, values)
-        row: tuple[Any, ...] | None = cursor.fetchone()
-    return row
+    cursor = _Preparing.of(connection.connection)
+    connection._prepare_cursor(cursor).execute(statement, values)
+    return cursor.fetchone()
 
 
 class Prepared(Generic[Row]):
@@ -53,40 +69,89 @@ class Prepared(Generic[Row]):
 
     def first(self, *values: Any) -> Row | None:
         """The first row in whatever order the database gives. Raises Django's database errors."""
-        sql, places, parameters, build = self._compiled
-        given = list(parameters)
-        for place, number in places:
-            given[place] = values[number]
-        row = run_prepared(sql, given)
-        return None if row is None else build(row)
+        return self.compiled.first(values)
 
     @cached_property
-    def _compiled(self) -> tuple[str, list[tuple[int, int]], tuple[Any, ...], Callable[[Any], Row]]:
+    def compiled(self) -> "_Compiled[Row]":
         query = self._make(*self._examples).order_by()[:1].query
         compiler = query.get_compiler(connection=connection)
         sql, parameters = compiler.as_sql()
-        places = [
-            (place, number)
+        places = {
+            place: number
             for place, parameter in enumerate(parameters)
             for number, example in enumerate(self._examples)
             if type(parameter) is type(example) and parameter == example
-        ]
-        if sorted(number for _, number in places) != list(range(len(self._examples))):
+        }
+        if sorted(places.values()) != list(range(len(self._examples))):
             raise ValueError("each example must stand in the query once")
-        info, select, annotations = compiler.klass_info, compiler.select, compiler.annotation_col_map
-        columns = info["select_fields"]
-        start, stop = columns[0], columns[-1] + 1
-        names = [column[0].target.attname for column in select[start:stop]]
-        converters = compiler.get_converters([column[0] for column in select])
-        related = get_related_populators(info, select, connection.alias)
+        return _Compiled(sql, parameters, places, len(compiler.select), _builder(compiler))
 
-        def build(row: Any) -> Row:
-            (converted,) = compiler.apply_converters([row], converters) if converters else (row,)
-            made: Row = info["model"].from_db(connection.alias, names, converted[start:stop])
-            for populator in related:
-                populator.populate(converted, made)
-            for name, place in annotations.items():
-                setattr(made, name, converted[place])
-            return made
 
-        return sql, places, tuple(parameters), build
+class Both(Generic[Row, Other]):
+    """The row of `first` and the row of `then`, or neither, by one statement.
+
+    The first value of `then` is a column of the row of `first`: whoever that row speaks for gets what is theirs.
+    """
+
+    def __init__(self, first: Prepared[Row], column: str, then: Prepared[Other]) -> None:
+        self._first, self._column, self._then = first, column, then
+
+    def first(self, *values: Any) -> tuple[Row, Other] | None:
+        """With the values of `first`, and then those of `then` but its first. Raises Django's database errors."""
+        return self._compiled.first(values)
+
+    @cached_property
+    def _compiled(self) -> "_Compiled[tuple[Row, Other]]":
+        one, other = self._first.compiled, self._then.compiled
+        (joint,) = (place for place, number in other.places.items() if number == 0)
+        holes = ["%s"] * len(other.parameters)
+        holes[joint] = f"(SELECT {self._column} FROM one)"
+        beyond = {
+            len(one.parameters) + place - (place > joint): len(one.places) + number - 1
+            for place, number in other.places.items()
+            if number > 0
+        }
+        return _Compiled(
+            f"WITH one AS ({one.sql}) SELECT one.*, other.* FROM one, ({other.sql % tuple(holes)}) AS other",
+            (*one.parameters, *other.parameters[:joint], *other.parameters[joint + 1 :]),
+            one.places | beyond,
+            one.width + other.width,
+            lambda row: (one.build(row), other.build(row[one.width :])),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled(Generic[Found]):
+    sql: str
+    parameters: tuple[Any, ...]
+    places: dict[int, int]  # which value takes which parameter's place
+    width: int  # columns of a row
+    build: Callable[[Any], Found]
+
+    def first(self, values: Sequence[Any]) -> Found | None:
+        given = list(self.parameters)
+        for place, number in self.places.items():
+            given[place] = values[number]
+        row = run_prepared(self.sql, given)
+        return None if row is None else self.build(row)
+
+
+def _builder(compiler: SQLCompiler) -> Callable[[Any], Any]:
+    """What makes a model's instance of a row."""
+    info, select, annotations = compiler.klass_info, compiler.select, compiler.annotation_col_map
+    columns = info["select_fields"]
+    start, stop = columns[0], columns[-1] + 1
+    names = [column[0].target.attname for column in select[start:stop]]
+    converters = compiler.get_converters([column[0] for column in select])
+    related = get_related_populators(info, select, connection.alias)
+
+    def build(row: Any) -> Any:
+        (converted,) = compiler.apply_converters([row], converters) if converters else (row,)
+        made = info["model"].from_db(connection.alias, names, converted[start:stop])
+        for populator in related:
+            populator.populate(converted, made)
+        for name, place in annotations.items():
+            setattr(made, name, converted[place])
+        return made
+
+    return build

@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -32,6 +32,7 @@ from backend.videos.filters import analyses_where
 from backend.videos.models import Analysis
 from backend.videos.polling import polled, with_poll_headers
 from backend.videos.queries import AnalysisQuery
+from backend.videos.quick_polls import quick_answer
 from backend.videos.representations import analysis_document
 
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -139,6 +140,13 @@ class AnalysisList(APIView):
 
 
 class AnalysisDetail(APIView):
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        answer = quick_answer(request, self, **kwargs)
+        if answer is None:
+            return super().dispatch(request, *args, **kwargs)
+        answer["Allow"] = ", ".join(self.allowed_methods)
+        return answer
+
     @documented(
         "get_analysis",
         scope=Scope.ANALYSES_READ,

@@ -5,7 +5,8 @@ import uuid
 from django.db.models import F, Prefetch, QuerySet
 
 from backend.accounts.models import User
-from backend.config.prepared import Prepared
+from backend.accounts.services import KEY_OF_PREFIX
+from backend.config.prepared import Both, Prepared
 from backend.videos.estimates import with_usual_times
 from backend.videos.models import Analysis, AnalysisEvent, Track, Video, VideoStatus
 from backend.videos.polling import with_version
@@ -19,6 +20,10 @@ _POLLED = Prepared(
     -1,
     uuid.UUID(int=1),
 )
+
+
+# By the key that asks and the analysis, which `_POLLED` is asked for with the key's own user as its owner.
+POLLED_BY_KEY = Both(KEY_OF_PREFIX, "user_id", _POLLED)
 
 
 def videos_of(owner: User) -> QuerySet[Video]:

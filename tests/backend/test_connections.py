@@ -1,5 +1,6 @@
 """A pooled connection that the server has closed serves nobody; one that lives is not asked whether it does."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -12,6 +13,8 @@ from backend.config.postgresql import base
 from tests.backend.serving import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+MOMENT = datetime(2026, 2, 3, 4, 5, 6, 789_000, tzinfo=UTC)
 
 
 def backend_pid() -> int:
@@ -73,3 +76,11 @@ def test_prepared_statement_takes_part_in_the_transaction_and_its_errors_are_dja
         rename_and_fail()
     owner.refresh_from_db()
     assert owner.username == "owner"
+    assert prepared.run_prepared(rename, ["renamed", owner.pk]) == (owner.pk,)
+
+
+def test_prepared_statement_reads_what_djangos_cursors_read():
+    now = "SELECT '2026-02-03 04:05:06.789+00'::timestamptz, NULL::timestamptz, '{\"a\": 1}'::jsonb"
+    with connection.cursor() as cursor:
+        cursor.execute(now)
+        assert prepared.run_prepared(now, []) == cursor.fetchone() == (MOMENT, None, '{"a": 1}')

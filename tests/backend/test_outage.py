@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -83,6 +84,7 @@ def test_stopped_database_is_503_and_requests_are_served_again_afterwards(runnin
         *sorry, alive, page = answers_within_patience(
             running.client,
             ("GET", "/api/videos", None),
+            ("GET", f"/api/analyses/{uuid4()}", None),
             ("POST", "/api/analyses", request),
             ("GET", "/readyz", None),
             ("GET", "/healthz", None),

@@ -14,7 +14,7 @@ from tests.backend.making import SUMMARY, make_analysis, make_video
 
 pytestmark = pytest.mark.django_db(transaction=True)  # what changes a row is a transaction of its own
 
-QUERIES = 2  # the API key with its user, and the analysis
+QUERIES = 1  # the API key with its user and the analysis
 
 
 def asked(api: APIClient, analysis: Analysis, etag: str | None = None) -> Any:
@@ -98,9 +98,7 @@ def test_an_etag_opens_nothing(stranger_api: APIClient, api: APIClient, owner: U
 
 
 @pytest.mark.parametrize("status", ["queued", "submitted", "running", "succeeded"])
-def test_polling_takes_one_query_of_its_own(
-    api: APIClient, owner: User, status: str, django_assert_num_queries: Any
-):
+def test_polling_takes_one_query(api: APIClient, owner: User, status: str, django_assert_num_queries: Any):
     analysis = make_analysis(owner, status=status)
     etag = asked(api, analysis)["ETag"]  # notes the key's use, once a minute
     with django_assert_num_queries(QUERIES):
