@@ -10,7 +10,7 @@ from costs.environments import ENVIRONMENTS, obstacles
 from costs.inputs import DAYS, HOURS, Machine, Purchase, Workload
 from costs.markdown import dollars, head, number, paragraph, row
 from costs.ways import ways
-from costs.winning import Design, break_even, one_warm, winning
+from costs.winning import Design, bought_by_one_warm_machine, break_even, one_warm, winning
 
 DESIGNS: tuple[tuple[str, Design, bool], ...] = (  # the last: may Spot take its machines away?
     ("synchronous server", synchronous, False),
@@ -38,6 +38,10 @@ def report(prices: Prices, work: Workload, machine: Machine, habits: Habits, vol
         *_designs(prices, work, machine, habits, volumes),
         *_starting(prices, work, machine, habits, volumes[0]),
         *_winning(prices, work, machine, habits),
+        "What a warm machine buys is time. US dollars a month, on Spot.",
+        "",
+        *bought_by_one_warm_machine(prices, work, machine, habits, volumes),
+        "",
         *_fifty_minutes(prices, work, machine, habits),
     ]
     return "\n".join(parts)

@@ -204,6 +204,17 @@ def test_a_machines_vcpus_follow_from_its_name(instance: str, vcpus: int):
     assert Machine(instance=instance).vcpus == vcpus
 
 
+def test_what_a_warm_machine_costs_and_saves_is_told(capsys: pytest.CaptureFixture[str]):
+    main(["--videos", "5", "50"])
+
+    told = capsys.readouterr().out.split("What a warm machine buys is time")[1].split("##")[0]
+    rows = [line.strip("| ").split(" | ") for line in told.splitlines() if line.startswith("| ")][1:]
+    assert [row[0] for row in rows] == ["5", "50"]
+    for _, more, before, after in rows:
+        assert float(more) > 0
+        assert float(after.removesuffix(" min")) < float(before.removesuffix(" min"))
+
+
 def test_own_numbers_change_what_is_told(capsys: pytest.CaptureFixture[str]):
     main(["--videos", "40", "--minutes", "25", "--speed", "5", "--idle-minutes", "20"])
     own = " ".join(capsys.readouterr().out.split())
