@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from contract.prices import Prices
+from costs.bills import bill
 from costs.designs import Cost, Habits, all_in_image, always_on, built_per_job, split, synchronous
-from costs.environments import ENVIRONMENTS, bill, obstacles
+from costs.environments import ENVIRONMENTS, obstacles
 from costs.inputs import DAYS, HOURS, Machine, Purchase, Workload
 from costs.markdown import dollars, head, number, paragraph, row
-from costs.winning import Design, break_even, one_warm, winning
+from costs.ways import ways
+from costs.winning import Design, bought_by_one_warm_machine, break_even, one_warm, winning
 
 DESIGNS: tuple[tuple[str, Design, bool], ...] = (  # the last: may Spot take its machines away?
     ("synchronous server", synchronous, False),
@@ -32,9 +34,14 @@ def report(prices: Prices, work: Workload, machine: Machine, habits: Habits, vol
     parts = [
         *_assumptions(prices, work, machine, habits),
         *_environments(prices, work, machine, habits, volumes),
+        *ways(prices, work, machine, habits, volumes),
         *_designs(prices, work, machine, habits, volumes),
         *_starting(prices, work, machine, habits, volumes[0]),
         *_winning(prices, work, machine, habits),
+        "What a warm machine buys is time. US dollars a month, on Spot.",
+        "",
+        *bought_by_one_warm_machine(prices, work, machine, habits, volumes),
+        "",
         *_fifty_minutes(prices, work, machine, habits),
     ]
     return "\n".join(parts)
@@ -45,7 +52,7 @@ def _assumptions(prices: Prices, work: Workload, machine: Machine, habits: Habit
     yield "## What was assumed"
     yield ""
     yield paragraph(
-        f"- Prices of {prices.region}, written down on {prices.instance(machine.instance).date}.",
+        f"- Prices of {prices.region}, the machine's written down on {prices.instance(machine.instance).date}.",
         f"A month has {DAYS} days.",
     )
     yield paragraph(

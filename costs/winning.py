@@ -1,12 +1,13 @@
 """From which number of videos a day machines that always run are the cheaper ones. Computed, never asserted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
 from contract.prices import Prices
 from costs.designs import Cost, Habits, always_on, split, warm_pool
 from costs.inputs import Machine, Purchase, Workload
+from costs.markdown import dollars, head, number, row
 
 Design = Callable[[Prices, Workload, Machine, Habits, Purchase], Cost]
 
@@ -47,3 +48,15 @@ def break_even(
     """The smallest number of videos a day at which always-on machines cost less; None if there is none `up_to`."""
     ranges = winning(always_on, prices, work, machine, habits, ours=purchase, theirs=purchase, up_to=up_to)
     return ranges[0][0] if ranges else None
+
+
+def bought_by_one_warm_machine(
+    prices: Prices, work: Workload, machine: Machine, habits: Habits, volumes: Sequence[float]
+) -> Iterator[str]:
+    """What it costs more than machines that all leave, and what it saves of the wait; on Spot, as Markdown."""
+    yield from head(["videos a day", "one warm machine costs more by", "a video waits", "and waits with it"])
+    for volume in volumes:
+        load = replace(work, videos_per_day=volume)
+        cold, warm = (design(prices, load, machine, habits, Purchase.SPOT) for design in (split, one_warm))
+        waits = (f"{cost.wait_minutes:,.2f} min" for cost in (cold, warm))
+        yield row([number(volume), dollars(warm.total - cold.total), *waits])

@@ -56,7 +56,24 @@ module "github" {
   bake_machine_role_arn   = var.github.bake_machine_role_arn
 }
 
-# An account that has used a service before has its role already.
+# An account that has used a service before has its role already, which AWS makes no second time. Those that are made here
+# carry the tag of all that is.
+data "aws_iam_roles" "of_service" {
+  for_each = toset(["batch", "spot"])
+
+  path_prefix = "/aws-service-role/${each.key}.amazonaws.com/"
+}
+
+data "aws_iam_role" "of_service" {
+  for_each = { for service, roles in data.aws_iam_roles.of_service : service => one(roles.names) if length(roles.names) > 0 }
+
+  name = each.value
+}
+
+locals {
+  roles_there_before = [for service, role in data.aws_iam_role.of_service : service if try(role.tags["Project"], "") != "framebatch"]
+}
+
 resource "aws_iam_service_linked_role" "this" {
   for_each = var.missing_service_roles
 

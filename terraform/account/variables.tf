@@ -15,12 +15,18 @@ variable "region" {
 
 variable "missing_service_roles" {
   type        = set(string)
+  nullable    = false
   default     = ["batch", "spot"]
   description = "Services whose own role the account does not have yet: `aws iam get-role --role-name AWSServiceRoleForBatch`, and AWSServiceRoleForEC2Spot, tell. An empty list where both are there."
 
   validation {
     condition     = length(setsubtract(var.missing_service_roles, ["batch", "spot"])) == 0
     error_message = "The missing_service_roles can be batch and spot."
+  }
+
+  validation {
+    condition     = length(setintersection(var.missing_service_roles, local.roles_there_before)) == 0
+    error_message = "The missing_service_roles must not name ${join(" and ", local.roles_there_before)}: the account has that role already, and AWS makes it no second time."
   }
 }
 

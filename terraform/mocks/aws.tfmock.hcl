@@ -15,3 +15,16 @@ mock_data "aws_region" {
 mock_data "aws_route53_zone" {
   defaults = { name = "example.org" }
 }
+
+mock_data "aws_availability_zones" {
+  defaults = { names = ["eu-central-1a", "eu-central-1b", "eu-central-1c"] }
+}
+
+mock_data "aws_ec2_instance_type_offerings" {
+  defaults = {
+    instance_types = [
+      "c6i.xlarge", "c7i.xlarge", "g4dn.2xlarge", "g4dn.xlarge", "g5.2xlarge", "g5.xlarge", "g5g.xlarge", "g6.2xlarge", "g6.4xlarge",
+      "g6.xlarge", "p3.2xlarge",
+    ]
+  }
+}

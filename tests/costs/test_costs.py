@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from contract.prices import prices
 from costs.__main__ import MARKER, main
+from costs.bills import bill
 from costs.designs import Habits, all_in_image, always_on, built_per_job, split, synchronous, warm_pool
-from costs.environments import BYTES_PER_DETECTION, ENVIRONMENTS, bill, obstacles
+from costs.environments import BYTES_PER_DETECTION, ENVIRONMENTS, obstacles
 from costs.inputs import HOURS, Machine, Purchase, Workload
 from costs.queueing import mean_wait, refused, servers_for
 from costs.winning import break_even, winning
@@ -166,7 +167,7 @@ def test_the_printed_lines_add_up_to_the_printed_sum(capsys: pytest.CaptureFixtu
     rows = [row.strip("| ").split(" | ") for row in table.splitlines() if row.startswith("|") and "---" not in row]
     sums = next(row for row in rows if row[0] == "**the month**")
     lines = rows[1 : rows.index(sums)]
-    assert len(lines) == 13
+    assert len(lines) == 17
     for column in range(1, 5):
         added = sum(float(row[column].replace(",", "")) for row in lines)
         assert float(sums[column].strip("*").replace(",", "")) == pytest.approx(added, abs=0.06)
@@ -201,6 +202,17 @@ def test_what_is_carried_fits_the_machines_and_the_storage(environment, work, pu
 @pytest.mark.parametrize(("instance", "vcpus"), [("g4dn.xlarge", 4), ("g6.2xlarge", 8)])
 def test_a_machines_vcpus_follow_from_its_name(instance: str, vcpus: int):
     assert Machine(instance=instance).vcpus == vcpus
+
+
+def test_what_a_warm_machine_costs_and_saves_is_told(capsys: pytest.CaptureFixture[str]):
+    main(["--videos", "5", "50"])
+
+    told = capsys.readouterr().out.split("What a warm machine buys is time")[1].split("##")[0]
+    rows = [line.strip("| ").split(" | ") for line in told.splitlines() if line.startswith("| ")][1:]
+    assert [row[0] for row in rows] == ["5", "50"]
+    for _, more, before, after in rows:
+        assert float(more) > 0
+        assert float(after.removesuffix(" min")) < float(before.removesuffix(" min"))
 
 
 def test_own_numbers_change_what_is_told(capsys: pytest.CaptureFixture[str]):

@@ -17,7 +17,7 @@ class Authority:
     @classmethod
     def make(cls) -> Self:
         key = ec.generate_private_key(ec.SECP256R1())
-        name = _name("Amazon RDS of these tests")
+        name = _name("Amazon RDS us-east-1 Root CA of these tests")
         basic = x509.BasicConstraints(ca=True, path_length=0)
         builder = _builder(name, key.public_key()).issuer_name(name).add_extension(basic, critical=True)
         return cls(key=key, certificate=builder.sign(key, hashes.SHA256()))

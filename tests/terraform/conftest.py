@@ -180,6 +180,7 @@ def applied_account(moto_account: Account, untouched: dict[str, set[str]], stage
         environment=moto_account.environment,
         variables={
             "region": REGION,
+            "missing_service_roles": ["spot"],  # `given` has the other
             "github": {"repository": "example/framebatch", "bake_clip_arn": "arn:aws:s3:::clips/street.mp4"},
         },
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from base64 import b64decode
 from email import message_from_bytes
 from ipaddress import ip_network
@@ -17,7 +18,7 @@ from contract.jobs import SCRATCH_FOLDER, job_definition
 from contract.plans import SHARES
 from lambda_sqs_to_batch.settings import Settings
 from tests.terraform.conftest import DOMAIN, REGION
-from tests.terraform.running import run_with_all_it_starts
+from tests.terraform.running import TERRAFORM, Configuration, run_with_all_it_starts
 
 pytestmark = [pytest.mark.xdist_group("terraform"), pytest.mark.timeout(900)]
 
@@ -50,6 +51,59 @@ def test_second_plan_changes_nothing_but_what_moto_misreads(applied):
     assert {tuple(change["change"]["actions"]) for change in changed} == {("update",)}
     found = {(change["type"], path) for change in changed for path in _differing(change["change"])}
     assert found == set(MISREAD)
+
+
+def test_private_zone_is_refused_at_plan(applied):
+    """terraform's mocks cannot play one."""
+    ec2, route53 = applied.account.client("ec2"), applied.account.client("route53")
+    vpc = ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
+    zone = route53.create_hosted_zone(
+        Name="example.org",
+        CallerReference="private",
+        VPC={"VPCRegion": REGION, "VPCId": vpc},
+        HostedZoneConfig={"PrivateZone": True},
+    )["HostedZone"]["Id"].rpartition("/")[2]
+    try:
+        planned = applied.configuration.run("plan", "-refresh=false", f"-var=hosted_zone_id={zone}")
+    finally:
+        route53.delete_hosted_zone(Id=zone)
+        ec2.delete_vpc(VpcId=vpc)
+    assert planned.returncode == 1
+    assert "The zone of the hosted_zone_id is private" in " ".join(planned.stderr.split())
+
+
+def test_state_lies_where_the_example_says(applied_account, applied, tmp_path):
+    """With the bucket that terraform/account made, locked while it is written, and settings for moto alone."""
+    example = (TERRAFORM / "environments" / "state.tf.example").read_text(encoding="utf-8")
+    bucket = applied_account.outputs()["state_bucket"]
+    named = re.fullmatch(r"(.+)-(\d{12})-(.+)", re.findall(r'bucket +?= "(.+)"', example)[0])
+    assert named
+    assert bucket == f"{named[1]}-123456789012-{REGION}"
+    (tmp_path / "state.tf").write_text(example, encoding="utf-8")
+    (tmp_path / "main.tf").write_text('output "told" {\n  value = "once"\n}\n', encoding="utf-8")
+    configuration = Configuration(folder=tmp_path, environment=applied.account.environment)
+    own = (f"bucket={bucket}", f"region={REGION}", *(f"{name}=true" for name in _FOR_MOTO))
+    configuration("init", *(f"-backend-config={setting}" for setting in own))
+    configuration.apply()
+    s3 = applied.account.client("s3")
+    (key,) = re.findall(r'key +?= "(.+)"', example)
+    try:
+        assert (
+            json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())["outputs"]["told"]["value"] == "once"
+        )
+        assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [key]  # the lock is gone
+    finally:
+        left = s3.list_object_versions(Bucket=bucket)
+        for one in (*left.get("Versions", ()), *left.get("DeleteMarkers", ())):
+            s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
+
+
+_FOR_MOTO = (
+    "use_path_style",
+    "skip_credentials_validation",
+    "skip_requesting_account_id",
+    "skip_metadata_api_check",
+)
 
 
 def test_api_and_worker_start_with_the_environment_they_are_given(applied):

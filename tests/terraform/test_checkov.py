@@ -42,8 +42,9 @@ NOT_FOLLOWED: dict[str, tuple[set[str], str]] = {
     "CKV_AWS_293": ({"aws_db_instance"}, "on in production; minimal may be thrown away"),
     "CKV_AWS_300": ({"aws_s3_bucket_lifecycle_configuration"}, "there, for all objects, which checkov overlooks"),
     "CKV_AWS_338": ({"aws_cloudwatch_log_group"}, "what must last is in the database; logs cost by the month"),
-    "CKV_AWS_353": ({"aws_db_instance"}, "on in production; the smallest classes do not offer it"),
+    "CKV_AWS_353": ({"aws_db_instance"}, "on in production; nobody looks at it in a trial"),
     "CKV_AWS_354": ({"aws_db_instance"}, "encrypted with AWS's key"),
+    "CKV_AWS_394": ({"aws_availability_zones"}, "tells whether the zones that are named are there"),
 }
 
 pytestmark = pytest.mark.timeout(300)

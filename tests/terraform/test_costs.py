@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from costs.bills import LAMBDA_GB, SERVICES
 from costs.environments import ENVIRONMENTS, Environment, Service
 from costs.inputs import Machine
 from tests.terraform.iam.permissions import walked
@@ -36,6 +37,10 @@ class Declared:
         endpoints = [one for one in self.of("aws_vpc_endpoint") if one["vpc_endpoint_type"] == "Interface"]
         alarms = self.of("aws_cloudwatch_metric_alarm")
         metrics = [sum(bool(query["metric"]) for query in alarm["metric_query"] or ()) or 1 for alarm in alarms]
+        (lifecycle,) = self.of("aws_s3_bucket_lifecycle_configuration")
+        old_versions = [days for rule in lifecycle["rule"] for days in rule["noncurrent_version_expiration"]]
+        (cluster,) = self.of("aws_ecs_cluster")
+        heard = self.of("aws_cloudwatch_log_metric_filter")
         text = (TERRAFORM / "environments" / name / "main.tf").read_text(encoding="utf-8")
         idle = re.search(r"^ *idle_minutes *= (\d+)$", text, re.MULTILINE)
         return Environment(
@@ -49,8 +54,14 @@ class Declared:
             public_addresses=balancers * zones + reached + len(self.of("aws_eip")),
             nat_gateways=len(self.of("aws_nat_gateway")),
             interface_endpoints=len(endpoints) * zones,
+            zones=zones,
+            machines_have_addresses=any(one["map_public_ip_on_launch"] for one in self.of("aws_subnet")),
+            old_version_days=old_versions[0]["noncurrent_days"] if old_versions else 0,
+            backup_days=database["backup_retention_period"],
+            container_insights=cluster["setting"][0]["value"] == "enabled",
             secrets=len(self.of("aws_secretsmanager_secret")),
             alarm_metrics=sum(metrics),
+            log_metrics=len({one["metric_transformation"][0]["name"] for one in heard}),
             dashboards=len(self.of("aws_cloudwatch_dashboard")),
             spot_max_vcpus=self._max_vcpus("SPOT"),
             on_demand_max_vcpus=self._max_vcpus("EC2"),
@@ -79,6 +90,9 @@ class Declared:
         assert volume["volume_initialization_rate"] == machine.initialization_mibps
         for environment in self.of("aws_batch_compute_environment"):
             assert machine.instance in environment["compute_resources"][0]["instance_type"]
+        (function,) = self.of("aws_lambda_function")
+        assert (function["architectures"], function["memory_size"]) == (["arm64"], LAMBDA_GB * 1024)
+        assert len(self.of("aws_ecs_service")) == SERVICES
 
 
 def test_minimal_costs_what_it_keeps(applied: Any):

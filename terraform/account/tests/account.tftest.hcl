@@ -62,6 +62,54 @@ run "refuses_what_is_no_region" {
   expect_failures = [var.region]
 }
 
+run "refuses_a_role_that_the_account_has_already" {
+  command = plan
+
+  override_data {
+    target = data.aws_iam_roles.of_service["batch"]
+    values = { names = ["AWSServiceRoleForBatch"] }
+  }
+
+  expect_failures = [var.missing_service_roles]
+}
+
+run "takes_the_role_that_was_there_before_for_what_it_is" {
+  command = plan
+
+  override_data {
+    target = data.aws_iam_roles.of_service["batch"]
+    values = { names = ["AWSServiceRoleForBatch"] }
+  }
+
+  variables {
+    missing_service_roles = ["spot"]
+  }
+
+  assert {
+    condition     = keys(aws_iam_service_linked_role.this) == ["spot"]
+    error_message = "What is there is made no second time."
+  }
+}
+
+run "goes_on_with_roles_that_it_made_itself" {
+  command = plan
+
+  override_data {
+    target = data.aws_iam_roles.of_service["batch"]
+    values = { names = ["AWSServiceRoleForBatch"] }
+  }
+
+  override_data {
+    target = data.aws_iam_role.of_service
+    values = { tags = { Project = "framebatch" } }
+  }
+
+  assert {
+    condition     = contains(keys(aws_iam_service_linked_role.this), "batch")
+    error_message = "A second apply finds the role of the first."
+  }
+}
+
 run "refuses_roles_of_other_services" {
   command = plan
 

@@ -1,8 +1,8 @@
 # A role for what starts the containers, and one each for the API and the worker.
 
 locals {
-  # One, unless the image that migrates comes from elsewhere.
-  repositories = distinct([for image in values(local.images) : regex("^([0-9]+)\\.dkr\\.ecr\\.([^.]+)\\.[^/]+/([^:@]+)", image)])
+  # One, unless the image that migrates comes from another.
+  repositories = distinct([for image in values(local.images) : regex("/([^:@]+)", image)[0]])
 }
 
 data "aws_iam_policy_document" "assume" {
@@ -51,7 +51,7 @@ data "aws_iam_policy_document" "execution" {
   statement {
     sid       = "PullImage"
     actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-    resources = [for repository in local.repositories : "arn:aws:ecr:${repository[1]}:${repository[0]}:repository/${repository[2]}"]
+    resources = [for repository in local.repositories : "arn:aws:ecr:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:repository/${repository}"]
   }
 }
 

@@ -14,6 +14,11 @@ data "aws_route53_zone" "this" {
       condition     = var.domain_name == self.name || endswith(var.domain_name, ".${self.name}")
       error_message = "The domain_name ${var.domain_name} does not lie in the zone of the hosted_zone_id, which is ${self.name}: AWS would wait for its certificate without end."
     }
+
+    postcondition {
+      condition     = self.private_zone != true
+      error_message = "The zone of the hosted_zone_id is private: neither users nor those who sign its certificate would find ${var.domain_name} in it."
+    }
   }
 }
 

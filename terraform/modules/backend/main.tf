@@ -9,7 +9,9 @@ data "aws_ssm_parameter" "manifest" {
 }
 
 locals {
+  registry      = "${data.aws_caller_identity.current.account_id}.dkr.ecr.${data.aws_region.current.name}.amazonaws.com/"
   contract      = jsondecode(file("${path.module}/../../contract.json"))
+  settings      = local.contract.backend_settings
   manifest_path = "/tmp/manifest.json"
   database_ca   = "/tmp/database-ca.pem"
   heartbeat     = "/tmp/heartbeat" # a file that the worker touches every second, as long as no loop hangs

@@ -11,6 +11,11 @@ variable "image" {
     condition     = can(regex("^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com/[a-z0-9._/-]+(@sha256:[0-9a-f]{64}|:[A-Za-z0-9._-]+)$", var.image)) && !endswith(var.image, ":latest")
     error_message = "The backend's image must be one in ECR with its digest or its tag, such as 123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend@sha256:..., and not :latest, which says nothing."
   }
+
+  validation {
+    condition     = startswith(var.image, local.registry)
+    error_message = "The backend's image must lie in the registry of this account and region, ${local.registry}, where its role may pull it and the network lets it."
+  }
 }
 
 variable "migrate_image" {
@@ -21,6 +26,11 @@ variable "migrate_image" {
   validation {
     condition     = var.migrate_image == null ? true : can(regex("^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com/[a-z0-9._/-]+(@sha256:[0-9a-f]{64}|:[A-Za-z0-9._-]+)$", var.migrate_image)) && !endswith(var.migrate_image, ":latest")
     error_message = "The migrate_image must be null, or an image in ECR with its digest or its tag, and not :latest, which says nothing."
+  }
+
+  validation {
+    condition     = var.migrate_image == null ? true : startswith(var.migrate_image, local.registry)
+    error_message = "The migrate_image must lie in the registry of this account and region, ${local.registry}, as the image of the services does."
   }
 }
 
@@ -58,6 +68,11 @@ variable "certificate_arn" {
   validation {
     condition     = var.certificate_arn == null ? true : can(regex("^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+$", var.certificate_arn))
     error_message = "The certificate_arn must be the ARN of a certificate in ACM, or null."
+  }
+
+  validation {
+    condition     = try(split(":", var.certificate_arn)[3] == data.aws_region.current.name && split(":", var.certificate_arn)[4] == data.aws_caller_identity.current.account_id, true)
+    error_message = "The certificate_arn must be of this region, ${data.aws_region.current.name}, and this account, ${data.aws_caller_identity.current.account_id}: a load balancer takes no other's. Those of CloudFront, in us-east-1, do not count elsewhere."
   }
 
   validation {
@@ -134,8 +149,13 @@ variable "environment" {
   description = "Settings of the backend, such as SOURCE_URL, LOG_LEVEL and KEEP_ANALYSES_DAYS; no secrets."
 
   validation {
-    condition     = length(setsubtract(keys(var.environment), local.contract.backend_settings)) == 0
-    error_message = "The backend's environment may set ${join(", ", local.contract.backend_settings)}, and not ${join(", ", setsubtract(keys(var.environment), local.contract.backend_settings))}: all else comes from other resources or variables, is for development, or is read by nobody."
+    condition     = length(setsubtract(keys(var.environment), keys(local.settings))) == 0
+    error_message = "The backend's environment may set ${join(", ", keys(local.settings))}, and not ${join(", ", setsubtract(keys(var.environment), keys(local.settings)))}: all else comes from other resources or variables, is for development, or is read by nobody."
+  }
+
+  validation {
+    condition     = alltrue([for name, value in var.environment : can(regex(local.settings[name].pattern, value)) if can(local.settings[name])])
+    error_message = "A setting of the backend has a value that it does not take: ${join("; ", [for name in keys(var.environment) : "${name} must be ${local.settings[name].words}" if can(local.settings[name])])}."
   }
 }
 
@@ -147,6 +167,11 @@ variable "mail_url_secret_arn" {
   validation {
     condition     = var.mail_url_secret_arn == null ? true : can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}$", var.mail_url_secret_arn))
     error_message = "The mail_url_secret_arn must be the whole ARN of a secret, with the six characters that Secrets Manager puts behind its name, or null."
+  }
+
+  validation {
+    condition     = try(split(":", var.mail_url_secret_arn)[3] == data.aws_region.current.name && split(":", var.mail_url_secret_arn)[4] == data.aws_caller_identity.current.account_id, true)
+    error_message = "The mail_url_secret_arn must be of this region, ${data.aws_region.current.name}, and this account, ${data.aws_caller_identity.current.account_id}: the API's containers start with no other."
   }
 }
 

@@ -1,9 +1,7 @@
 # Three roles: the machine's, which joins a cluster; the one that starts a container; and the job's own.
 
 locals {
-  account        = "${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}"
-  repository     = regex("^([0-9]+)\\.dkr\\.ecr\\.([^.]+)\\.[^/]+/([^:@]+)", var.image)
-  repository_arn = "arn:aws:ecr:${local.repository[1]}:${local.repository[0]}:repository/${local.repository[2]}"
+  repository_arn = "arn:aws:ecr:${local.account}:repository/${regex("/([^:@]+)", var.image)[0]}"
 }
 
 data "aws_iam_policy_document" "machine_assume" {

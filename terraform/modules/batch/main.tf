@@ -8,8 +8,36 @@ data "aws_ssm_parameter" "image_id" {
   name = "/framebatch/runtime/${local.contract.runtime_abi}/${var.image_family}/image-id"
 }
 
+data "aws_ami" "published" {
+  # Whoever bakes it, maybe another account: its id says enough.
+  filter {
+    name   = "image-id"
+    values = [data.aws_ssm_parameter.image_id.value]
+  }
+}
+
+# What AWS has where the subnets are, which no table of ours could keep up with.
+data "aws_ec2_instance_type_offerings" "here" {
+  location_type = "availability-zone"
+
+  filter {
+    name   = "location"
+    values = var.availability_zones
+  }
+}
+
 locals {
   contract = jsondecode(file("${path.module}/../../contract.json"))
+  account  = "${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}"
+  registry = "${data.aws_caller_identity.current.account_id}.dkr.ecr.${data.aws_region.current.name}.amazonaws.com/"
+
+  settings = local.contract.job_settings
+
+  root_device = "/dev/xvda"
+  image_gib   = [for device in data.aws_ami.published.block_device_mappings : tonumber(device.ebs.volume_size) if device.device_name == local.root_device]
+
+  # Types, and the families that have any.
+  offered = distinct(flatten([for type in data.aws_ec2_instance_type_offerings.here.instance_types : [type, split(".", type)[0]]]))
 
   environments = {
     spot      = { type = "SPOT", allocation = "SPOT_PRICE_CAPACITY_OPTIMIZED", max_vcpus = var.spot_max_vcpus }
@@ -41,7 +69,7 @@ resource "aws_launch_template" "this" {
   }
 
   block_device_mappings {
-    device_name = "/dev/xvda"
+    device_name = local.root_device
 
     ebs {
       volume_type                = "gp3"

@@ -11,6 +11,16 @@ variable "image" {
     condition     = can(regex("^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com/[a-z0-9._/-]+(@sha256:[0-9a-f]{64}|:[A-Za-z0-9._-]+)$", var.image)) && !endswith(var.image, ":latest")
     error_message = "The job's image must be one in ECR with its digest or its tag, such as 123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/analysis@sha256:..., and not :latest, which says nothing."
   }
+
+  validation {
+    condition     = startswith(var.image, local.registry)
+    error_message = "The job's image must lie in the registry of this account and region, ${local.registry}, where its role may pull it and the network lets it."
+  }
+}
+
+variable "availability_zones" {
+  type        = list(string)
+  description = "Zones of the subnets."
 }
 
 variable "instance_types" {
@@ -27,6 +37,11 @@ variable "instance_types" {
   validation {
     condition     = length(setsubtract(var.instance_types, local.known_types)) == 0
     error_message = "The instance_types ${join(", ", setsubtract(var.instance_types, local.known_types))} are none that instance_types.tf of this module knows: a size that does not exist, or a family whose memory has to be written there first."
+  }
+
+  validation {
+    condition     = length(setsubtract(var.instance_types, local.offered)) == 0
+    error_message = "The instance_types ${join(", ", setsubtract(var.instance_types, local.offered))} are offered in none of the zones ${join(", ", var.availability_zones)}: take others, or zones that have them."
   }
 
   validation {
@@ -105,6 +120,11 @@ variable "volume_gib" {
     condition     = floor(var.volume_gib) == var.volume_gib && var.volume_gib >= 30 && var.volume_gib <= 16384
     error_message = "volume_gib must be a whole number from 30, the size of the machine image, to 16384."
   }
+
+  validation {
+    condition     = alltrue([for gib in local.image_gib : var.volume_gib >= gib])
+    error_message = "volume_gib must be no less than the ${join(", ", local.image_gib)} GiB of the machine image that is published."
+  }
 }
 
 variable "volume_initialization_rate" {
@@ -158,8 +178,13 @@ variable "environment" {
   description = "Settings of the job, such as PRECISION."
 
   validation {
-    condition     = alltrue([for name in keys(var.environment) : contains(["CHUNK_FRAMES", "DECODER", "ENGINE", "LOG_LEVEL", "PRECISION"], name)])
-    error_message = "The job's environment may set CHUNK_FRAMES, DECODER, ENGINE, LOG_LEVEL and PRECISION; all else comes from other resources."
+    condition     = length(setsubtract(keys(var.environment), keys(local.settings))) == 0
+    error_message = "The job's environment may set ${join(", ", keys(local.settings))}; all else comes from other resources."
+  }
+
+  validation {
+    condition     = alltrue([for name, value in var.environment : can(regex(local.settings[name].pattern, value)) if can(local.settings[name])])
+    error_message = "A setting of the job has a value that it does not take: ${join("; ", [for name in keys(var.environment) : "${name} must be ${local.settings[name].words}" if can(local.settings[name])])}."
   }
 }
 
@@ -195,6 +220,11 @@ variable "database_ca" {
   validation {
     condition     = strcontains(var.database_ca, "-----BEGIN CERTIFICATE-----") && length(var.database_ca) <= 10000
     error_message = "The database's certificates must be the region's bundle of RDS, as PEM: at most 10,000 characters, since a machine gets them with its user data, into which the bundle of all regions does not fit."
+  }
+
+  validation {
+    condition     = anytrue([for certificate in regexall("-----BEGIN CERTIFICATE-----([^-]*)-----END", var.database_ca) : strcontains(try(textdecodebase64(replace(certificate[0], "/\\s/", ""), "ISO-8859-1"), ""), "Amazon RDS ${data.aws_region.current.name} Root CA")])
+    error_message = "The database's certificates must be those of this region: none of them is of an Amazon RDS ${data.aws_region.current.name} Root CA, as https://truststore.pki.rds.amazonaws.com/${data.aws_region.current.name}/${data.aws_region.current.name}-bundle.pem gives them."
   }
 }
 

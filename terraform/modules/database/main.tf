@@ -70,6 +70,7 @@ resource "aws_db_instance" "this" {
   publicly_accessible    = false
 
   auto_minor_version_upgrade      = true
+  allow_major_version_upgrade     = true # who raises engine_version means it; RDS does it in the next maintenance window
   backup_retention_period         = var.backup_days
   copy_tags_to_snapshot           = true
   deletion_protection             = var.deletion_protection

@@ -17,7 +17,7 @@ variable "engine_version" {
   type        = string
   nullable    = false
   default     = "17"
-  description = "Major version of PostgreSQL; minor ones come by themselves."
+  description = "Major version of PostgreSQL; minor ones come by themselves, and a higher one in the next maintenance window after it is asked for."
 
   validation {
     condition     = contains(["15", "16", "17"], var.engine_version)
@@ -91,7 +91,7 @@ variable "performance_insights" {
   type        = bool
   nullable    = false
   default     = false
-  description = "Whether a week of Performance Insights is kept; the smallest classes do not offer it."
+  description = "Whether a week of Performance Insights is kept, which is free."
 }
 
 variable "password_version" {

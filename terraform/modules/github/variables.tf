@@ -3,6 +3,11 @@ variable "name" {
   nullable    = false
   default     = "framebatch"
   description = "Name of the environment whose jobs are released, and the beginning of the roles' names."
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name))
+    error_message = "The released_environment must be the name of an environment, as modules/system takes it: 2 to 20 small letters, digits and hyphens."
+  }
 }
 
 variable "repository" {
@@ -23,6 +28,11 @@ variable "provider_arn" {
   validation {
     condition     = var.provider_arn == null ? true : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:oidc-provider/token\\.actions\\.githubusercontent\\.com$", var.provider_arn))
     error_message = "The provider_arn must be the ARN of GitHub's identity provider, which ends in oidc-provider/token.actions.githubusercontent.com, or null."
+  }
+
+  validation {
+    condition     = try(split(":", var.provider_arn)[4] == data.aws_caller_identity.current.account_id, true)
+    error_message = "The provider_arn must be of this account, ${data.aws_caller_identity.current.account_id}: a role trusts no other's identity provider."
   }
 }
 
@@ -74,5 +84,10 @@ variable "bake_machine_role_arn" {
   validation {
     condition     = var.bake_machine_role_arn == null ? true : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^*?]+$", var.bake_machine_role_arn))
     error_message = "The bake_machine_role_arn must be the ARN of one role, or null."
+  }
+
+  validation {
+    condition     = try(split(":", var.bake_machine_role_arn)[4] == data.aws_caller_identity.current.account_id, true)
+    error_message = "The bake_machine_role_arn must be of this account, ${data.aws_caller_identity.current.account_id}: a machine gets no other's role."
   }
 }

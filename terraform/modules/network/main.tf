@@ -4,6 +4,10 @@
 
 data "aws_region" "current" {}
 
+data "aws_availability_zones" "open" {
+  state = "available"
+}
+
 locals {
   zones      = { for index, zone in var.availability_zones : zone => index }
   nat_zones  = slice(var.availability_zones, 0, var.nat_gateways)

@@ -18,6 +18,16 @@ variable "cidr" {
     condition     = try(tonumber(split("/", var.cidr)[1]) >= 16 && tonumber(split("/", var.cidr)[1]) <= 20, false)
     error_message = "The network's cidr must be between /16, the most that a VPC has, and /20, so that each subnet has room for 250 machines."
   }
+
+  validation {
+    condition     = can(cidrsubnet(var.cidr, 0, 0)) ? cidrsubnet(var.cidr, 0, 0) == var.cidr : true
+    error_message = "The network's cidr must begin with the first address of its block: ${try(cidrsubnet(var.cidr, 0, 0), var.cidr)}."
+  }
+
+  validation {
+    condition     = !startswith(var.cidr, "172.17.")
+    error_message = "The network's cidr must not lie in 172.17.0.0/16: Docker has these addresses on every machine of the jobs, which would not find the database."
+  }
 }
 
 variable "availability_zones" {
@@ -37,6 +47,11 @@ variable "availability_zones" {
   validation {
     condition     = alltrue([for zone in var.availability_zones : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$", zone))])
     error_message = "Each of the availability_zones must be a zone's name, such as eu-central-1a."
+  }
+
+  validation {
+    condition     = length(setsubtract(var.availability_zones, data.aws_availability_zones.open.names)) == 0
+    error_message = "The availability_zones ${join(", ", setsubtract(var.availability_zones, data.aws_availability_zones.open.names))} are none that this account has in the region; it has ${join(", ", data.aws_availability_zones.open.names)}."
   }
 }
 
@@ -73,6 +88,16 @@ variable "allowed_cidrs" {
   validation {
     condition     = length(var.allowed_cidrs) > 0 && alltrue([for cidr in var.allowed_cidrs : can(cidrnetmask(cidr))])
     error_message = "The allowed_cidrs must be at least one block of IPv4 addresses, such as 203.0.113.0/24."
+  }
+
+  validation {
+    condition     = alltrue([for cidr in var.allowed_cidrs : try(cidrsubnet(cidr, 0, 0), cidr) == cidr]) && length(distinct(var.allowed_cidrs)) == length(var.allowed_cidrs)
+    error_message = "The allowed_cidrs must differ from each other, and each begin with the first address of its block: ${join(", ", distinct([for cidr in var.allowed_cidrs : try(cidrsubnet(cidr, 0, 0), cidr)]))}."
+  }
+
+  validation {
+    condition     = length(var.allowed_cidrs) <= 30
+    error_message = "The allowed_cidrs must be 30 at most: each takes two of the 60 rules that a security group has, one for HTTPS and one for what is sent there."
   }
 }
 

@@ -94,6 +94,7 @@ module "batch" {
   volume_initialization_rate   = var.jobs.volume_initialization_rate
   job                          = var.jobs.job
   environment                  = var.jobs.environment
+  availability_zones           = var.network.availability_zones
   subnet_ids                   = module.network.workload_subnet_ids
   security_group_id            = module.network.security_group_ids["jobs"]
   bucket                       = module.storage.bucket

@@ -8,6 +8,11 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name))
     error_message = "The name must be 2 to 20 small letters, digits and hyphens, begin with a letter and not end in a hyphen: a load balancer's name has room for no more."
   }
+
+  validation {
+    condition     = !strcontains(var.name, "--") && !can(regex("^(aws$|internal-|sg-|sthree-|xn--|amzn-s3-demo-)", var.name))
+    error_message = "The name must not have two hyphens in a row, which a database's name may not, nor be aws or begin with internal-, sg-, sthree-, xn-- or amzn-s3-demo-, which AWS keeps for itself."
+  }
 }
 
 variable "domain_name" {

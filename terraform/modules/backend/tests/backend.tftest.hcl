@@ -364,3 +364,75 @@ run "more_workers_are_what_sizes_says_and_more_of_the_api_what_autoscaling_says"
     error_message = "What autoscaling has counted stays, within its new bounds."
   }
 }
+
+run "refuses_an_image_of_another_region" {
+  command = plan
+
+  variables {
+    image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/framebatch/backend:0123abc"
+  }
+
+  expect_failures = [var.image]
+}
+
+run "refuses_an_image_of_another_account" {
+  command = plan
+
+  variables {
+    image = "210987654321.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend:0123abc"
+  }
+
+  expect_failures = [var.image]
+}
+
+run "refuses_an_image_of_another_region_that_migrates" {
+  command = plan
+
+  variables {
+    migrate_image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/framebatch/backend:0123abc"
+  }
+
+  expect_failures = [var.migrate_image]
+}
+
+run "refuses_a_certificate_of_another_region" {
+  command = plan
+
+  variables {
+    hosted_zone_id  = null
+    certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+  }
+
+  expect_failures = [var.certificate_arn]
+}
+
+run "refuses_a_certificate_of_another_account" {
+  command = plan
+
+  variables {
+    hosted_zone_id  = null
+    certificate_arn = "arn:aws:acm:eu-central-1:210987654321:certificate/1"
+  }
+
+  expect_failures = [var.certificate_arn]
+}
+
+run "refuses_a_mail_secret_of_another_region" {
+  command = plan
+
+  variables {
+    mail_url_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:framebatch/mail-url-AbCdEf"
+  }
+
+  expect_failures = [var.mail_url_secret_arn]
+}
+
+run "refuses_a_setting_of_no_such_value" {
+  command = plan
+
+  variables {
+    environment = { KEEP_VIDEOS_DAYS = "0", SIGN_UP = "false" }
+  }
+
+  expect_failures = [var.environment]
+}

@@ -7,12 +7,13 @@ variables {
   image                        = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/analysis:0123abc"
   spot_max_vcpus               = 16
   on_demand_max_vcpus          = 8
+  availability_zones           = ["eu-central-1a", "eu-central-1b"]
   subnet_ids                   = ["subnet-1"]
   security_group_id            = "sg-1"
   bucket                       = "media"
   bucket_arn                   = "arn:aws:s3:::media"
   database_url                 = "postgresql://framebatch@database/framebatch"
-  database_ca                  = "-----BEGIN CERTIFICATE-----\nthe authority\n-----END CERTIFICATE-----\n"
+  database_ca                  = "-----BEGIN CERTIFICATE-----\nQW1hem9uIFJEUyBldS1jZW50cmFsLTEgUm9vdCBDQSwgb2Ygbm9ib2R5\n-----END CERTIFICATE-----\n"
   database_password_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:password"
   log_retention_days           = 14
 }
@@ -80,7 +81,7 @@ run "machines_know_who_signs_the_databases_certificate" {
   command = plan
 
   assert {
-    condition     = strcontains(base64decode(aws_launch_template.this.user_data), "\ncat > /opt/runtime/database-ca.pem <<'CERTIFICATES'\n-----BEGIN CERTIFICATE-----\nthe authority\n-----END CERTIFICATE-----\nCERTIFICATES\n")
+    condition     = strcontains(base64decode(aws_launch_template.this.user_data), "\ncat > /opt/runtime/database-ca.pem <<'CERTIFICATES'\n-----BEGIN CERTIFICATE-----\nQW1hem9uIFJEUyBldS1jZW50cmFsLTEgUm9vdCBDQSwgb2Ygbm9ib2R5\n-----END CERTIFICATE-----\nCERTIFICATES\n")
     error_message = "Each machine lays the certificates out, where jobs read and do not write."
   }
 
@@ -338,6 +339,67 @@ run "refuses_settings_that_come_from_elsewhere" {
 
   variables {
     environment = { DATABASE_URL = "postgresql://elsewhere" }
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "refuses_an_image_of_another_region" {
+  command = plan
+
+  variables {
+    image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/framebatch/analysis:0123abc"
+  }
+
+  expect_failures = [var.image]
+}
+
+run "refuses_an_image_of_another_account" {
+  command = plan
+
+  variables {
+    image = "210987654321.dkr.ecr.eu-central-1.amazonaws.com/framebatch/analysis:0123abc"
+  }
+
+  expect_failures = [var.image]
+}
+
+run "refuses_a_size_that_the_zones_do_not_offer" {
+  command = plan
+
+  variables {
+    instance_types = ["g6.xlarge", "g5.9xlarge"]
+  }
+
+  expect_failures = [var.instance_types]
+}
+
+run "refuses_certificates_of_another_region" {
+  command = plan
+
+  variables {
+    database_ca = "-----BEGIN CERTIFICATE-----\nQW1hem9uIFJEUyBldS13ZXN0LTEgUm9vdCBDQSwgb2Ygbm9ib2R5\n-----END CERTIFICATE-----\n"
+  }
+
+  expect_failures = [var.database_ca]
+}
+
+run "refuses_a_volume_below_the_image_that_is_published" {
+  command = plan
+
+  override_data {
+    target = data.aws_ami.published
+    values = { block_device_mappings = [{ device_name = "/dev/xvda", ebs = { volume_size = "80" } }] }
+  }
+
+  expect_failures = [var.volume_gib]
+}
+
+run "refuses_a_setting_of_no_such_value" {
+  command = plan
+
+  variables {
+    environment = { PRECISION = "half", CHUNK_FRAMES = "128" }
   }
 
   expect_failures = [var.environment]

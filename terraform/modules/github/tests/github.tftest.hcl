@@ -109,3 +109,33 @@ run "refuses_every_role" {
 
   expect_failures = [var.bake_machine_role_arn]
 }
+
+run "refuses_a_provider_of_another_account" {
+  command = plan
+
+  variables {
+    provider_arn = "arn:aws:iam::210987654321:oidc-provider/token.actions.githubusercontent.com"
+  }
+
+  expect_failures = [var.provider_arn]
+}
+
+run "refuses_a_machines_role_of_another_account" {
+  command = plan
+
+  variables {
+    bake_machine_role_arn = "arn:aws:iam::210987654321:role/bake"
+  }
+
+  expect_failures = [var.bake_machine_role_arn]
+}
+
+run "refuses_what_is_no_environments_name" {
+  command = plan
+
+  variables {
+    name = "Frame batch"
+  }
+
+  expect_failures = [var.name]
+}

@@ -193,3 +193,53 @@ run "refuses_nobody" {
 
   expect_failures = [var.allowed_cidrs]
 }
+
+run "refuses_an_address_within_the_network" {
+  command = plan
+
+  variables {
+    cidr = "10.40.1.0/16"
+  }
+
+  expect_failures = [var.cidr]
+}
+
+run "refuses_dockers_addresses" {
+  command = plan
+
+  variables {
+    cidr = "172.17.0.0/16"
+  }
+
+  expect_failures = [var.cidr]
+}
+
+run "refuses_a_zone_that_is_not_there" {
+  command = plan
+
+  variables {
+    availability_zones = ["eu-central-1a", "eu-central-1f"]
+  }
+
+  expect_failures = [var.availability_zones]
+}
+
+run "refuses_the_same_browsers_twice" {
+  command = plan
+
+  variables {
+    allowed_cidrs = ["203.0.113.0/24", "203.0.113.0/24"]
+  }
+
+  expect_failures = [var.allowed_cidrs]
+}
+
+run "refuses_more_browsers_than_rules" {
+  command = plan
+
+  variables {
+    allowed_cidrs = [for number in range(31) : "203.0.${number}.0/24"]
+  }
+
+  expect_failures = [var.allowed_cidrs]
+}

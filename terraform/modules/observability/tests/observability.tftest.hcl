@@ -81,3 +81,23 @@ run "refuses_no_connections" {
 
   expect_failures = [var.database_connections]
 }
+
+run "the_dashboard_is_read_in_the_order_of_the_datas_way" {
+  command = plan
+
+  assert {
+    condition = [for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.markdown if widget.type == "text"] == [
+      "## 1. Requests reach the API",
+      "## 2. The worker sends them to the queue, the Lambda takes them out",
+      "## 3. Jobs run",
+      "## 4. Their events come back to the worker",
+      "## 5. Results lie in the database",
+    ]
+    error_message = "From the browser to the database, from top to bottom."
+  }
+
+  assert {
+    condition     = alltrue([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.y == 7 * (tonumber(substr(widget.properties.markdown, 3, 1)) - 1) if widget.type == "text"])
+    error_message = "Each part stands below the one before it."
+  }
+}

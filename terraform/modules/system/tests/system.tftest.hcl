@@ -67,3 +67,13 @@ run "refuses_days_that_cloudwatch_does_not_offer" {
 
   expect_failures = [var.log_retention_days]
 }
+
+run "refuses_a_name_that_a_database_may_not_have" {
+  command = plan
+
+  variables {
+    name = "framebatch--two"
+  }
+
+  expect_failures = [var.name]
+}
