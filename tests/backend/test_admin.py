@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db.models.functions import Now
 from django.test import Client
 
 from backend.accounts.models import User
-from backend.videos.models import Analysis, DeadRequest
+from backend.videos.models import Analysis, DeadRequest, OwedCall
 from tests.backend.making import make_analysis
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +57,21 @@ def test_staff_redrive_a_dead_letter_once(browser: Client, owner: User):
     assert "1 redriven." in act(browser, "videos/deadrequest", "redrive", letter)
     assert "nothing to ask anew for" in act(browser, "videos/deadrequest", "redrive", letter)
     assert Analysis.objects.filter(retry_of=failed).count() == 1
+
+
+def test_staff_see_what_the_worker_has_given_up_and_have_it_made_again(browser: Client, owner: User):
+    """A removal of an analysis, say, for which that of its video waits."""
+    columns = {"kind": "remove_analysis", "attempts": 290, "given_up_at": Now(), "last_error": "AccessDenied"}
+    given_up, left = (OwedCall.objects.create(subject=subject, **columns) for subject in ("chosen", "left"))
+    done = OwedCall.objects.create(kind="remove_object", subject="object-that-went", done_at=Now())
+    page = browser.get("/admin/videos/owedcall/?given_up_at__isempty=0").content.decode()
+    assert all(text in page for text in ("chosen", "left", "AccessDenied"))
+    assert "object-that-went" not in page
+    assert "1 owed again." in act(browser, "videos/owedcall", "resume", given_up, done)
+    due = OwedCall.objects.filter(done_at=None, given_up_at=None, not_before__lte=Now(), attempts=0)
+    assert list(due) == [given_up]
+    left.refresh_from_db()
+    assert left.given_up_at is not None
 
 
 def test_who_may_only_look_cannot_act(owner: User):

@@ -47,9 +47,10 @@ LAMBDA = {
 }
 
 
-def figures(
-    out: Path, module: str, name: str, *arguments: str, smaller: dict[str, Any]
-) -> dict[str, dict[str, Any]]:
+Figures = dict[str, dict[str, Any]]
+
+
+def figures(out: Path, module: str, name: str, *arguments: str, smaller: dict[str, Any]) -> Figures:
     """Of one run, by name; what it writes lies in `out`, not among the figures that somebody measured."""
     program = (
         "import importlib, pathlib, sys, bench.lab\n"
