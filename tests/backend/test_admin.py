@@ -3,12 +3,15 @@
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Permission
+from django.db.models import Model
 from django.db.models.functions import Now
 from django.test import Client
 
 from backend.accounts.models import User
 from backend.videos.models import Analysis, DeadRequest, OwedCall
+from tests.backend.estates import Estate
 from tests.backend.making import make_analysis
 
 pytestmark = pytest.mark.django_db
@@ -91,6 +94,17 @@ def test_nothing_is_edited(browser: Client, owner: User):
     assert browser.post(f"{path}/change/", {"status": "succeeded"}).status_code == 403
     assert browser.post(f"{path}/delete/", {"post": "yes"}).status_code == 403
     assert browser.get("/admin/videos/analysis/add/").status_code == 403
+
+
+@pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model._meta.label)
+def test_every_list_and_row_of_the_admin_is_shown(browser: Client, owner: User, model: type[Model]):
+    Estate(owner)
+    DeadRequest.objects.create(message_id="m", body="{}")
+    OwedCall.objects.create(kind="remove_object", subject="uploads/1/x")
+    path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+    assert browser.get(path).status_code == 200
+    for row in model._default_manager.all()[:1]:
+        assert browser.get(f"{path}{row.pk}/change/").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["videos/analysis", "videos/video", "videos/deadrequest", "accounts/apikey"])
