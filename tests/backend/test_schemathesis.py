@@ -1,6 +1,6 @@
 """The running server answers whatever is sent to it, and nothing but what its description says.
 
-A deeper run: `pytest tests/backend/test_schemathesis.py --hypothesis-profile thorough`.
+A deeper run, of minutes: `pytest tests/backend/test_schemathesis.py --hypothesis-profile thorough -o timeout=0`.
 """
 
 import json
