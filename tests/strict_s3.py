@@ -1,8 +1,13 @@
-"""What S3 checks of a presigned PUT and moto does not: the signature, the hour, and the checksum."""
+"""What S3 checks of a presigned PUT and moto does not: the signature, the hour, and the checksum.
+
+And what moto is not: slow, where parts are put together, and told which checksum each of them has.
+"""
 
 import base64
 import hashlib
 import io
+import re
+import threading
 import zlib
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -18,6 +23,8 @@ CHECKSUMS: dict[str, Callable[[bytes], bytes]] = {
     "CRC32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
 }
 
+HELD_SECONDS = 60
+
 
 def checksum(algorithm: str, *bodies: bytes) -> str:
     """Base64, of one body, or of several as S3 makes it of the parts of an upload (without the `-<parts>`)."""
@@ -27,12 +34,19 @@ def checksum(algorithm: str, *bodies: bytes) -> str:
 
 
 class StrictS3:
-    """WSGI middleware. `later` is added to the clock, so that a test need not wait for a URL to expire."""
+    """WSGI middleware. `later` is added to the clock, so that a test need not wait for a URL to expire.
+
+    Parts are put together, and that is answered, only while the two events are set.
+    """
 
     def __init__(self, app: Any, *, secret_key: str) -> None:
         self._app = app
         self._secret_key = secret_key
         self.later = timedelta()
+        self._parts: dict[tuple[str, str], str] = {}  # by upload and number, what S3 lists of their checksums
+        self.may_complete, self.may_answer = threading.Event(), threading.Event()
+        self.may_complete.set()
+        self.may_answer.set()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
@@ -44,8 +58,32 @@ class StrictS3:
                 status, code = fault
                 start_response(status, [("Content-Type", "application/xml"), ("Connection", "close")])
                 return [f"<Error><Code>{code}</Code></Error>".encode()]
-        answer: Iterable[bytes] = self._app(environ, start_response)
-        return answer
+            if "uploadId" in query:
+                self._parts[query["uploadId"], query["partNumber"]] = "".join(
+                    f"<Checksum{name}>{stated}</Checksum{name}>"
+                    for name in CHECKSUMS
+                    if (stated := environ.get(f"HTTP_X_AMZ_CHECKSUM_{name}"))
+                )
+        if environ["REQUEST_METHOD"] == "GET" and "uploadId" in query:
+            return self._list(environ, start_response, query["uploadId"])
+        if environ["REQUEST_METHOD"] == "POST" and "uploadId" in query:
+            assert self.may_complete.wait(HELD_SECONDS)
+            answer: Iterable[bytes] = self._app(environ, start_response)
+            assert self.may_answer.wait(HELD_SECONDS)
+            return answer
+        return self._app(environ, start_response)  # type: ignore[no-any-return]
+
+    def _list(self, environ: dict[str, Any], start_response: Any, upload_id: str) -> Iterable[bytes]:
+        begun: list[Any] = []
+        content = b"".join(self._app(environ, lambda *args: begun.extend(args))).decode()
+        listed = re.sub(
+            r"<PartNumber>(\d+)</PartNumber>",
+            lambda found: found[0] + self._parts.get((upload_id, found[1]), ""),
+            content,
+        ).encode()
+        headers = [(name, value) for name, value in begun[1] if name.lower() != "content-length"]
+        start_response(begun[0], [*headers, ("Content-Length", str(len(listed)))])
+        return [listed]
 
     def _fault(self, environ: dict[str, Any], query: dict[str, str], body: bytes) -> tuple[str, str] | None:
         signed_at = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)

@@ -101,8 +101,15 @@ class MediaBucket:
             for part in reply.get("Parts", ())
         ]
 
+    def all_parts(self, *, key: str, upload_id: str) -> Iterator[StoredPart]:
+        """One after the other; a call for each PARTS_LISTED of them. Raises UploadGone and StorageUnavailable."""
+        after = 0
+        while page := self.parts(key=key, upload_id=upload_id, after=after):
+            yield from page
+            after = page[-1].number
+
     def complete_parts(self, *, key: str, upload_id: str, parts: Sequence[StoredPart]) -> None:
-        """The parts become the object. Raises UploadGone, PartsRefused and StorageUnavailable."""
+        """The parts become the object, in minutes at most. Raises UploadGone, PartsRefused, StorageUnavailable."""
         listed = [
             {
                 "PartNumber": part.number,

@@ -1,11 +1,17 @@
 """What is said of objects in S3 and of the URLs that make them."""
 
-from base64 import b64decode
-from collections.abc import Mapping
+import hashlib
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 CHECKSUM_BYTES = {"SHA256": 32, "CRC32": 4}  # what S3 and any client can compute
+_CHECKSUMS: Mapping[str, Callable[[bytes], bytes]] = {
+    "SHA256": lambda content: hashlib.sha256(content).digest(),
+    "CRC32": lambda content: zlib.crc32(content).to_bytes(4, "big"),
+}
 
 
 def is_checksum(value: str, algorithm: str) -> bool:
@@ -49,3 +55,11 @@ class StoredPart:
     size_bytes: int
     etag: str
     checksums: Mapping[str, str]  # by algorithm; some of S3's likes do not list them
+
+
+def checksum_of_parts(parts: Sequence[StoredPart], algorithm: str) -> str | None:
+    """As S3 makes it of the parts' own; None where those are not listed."""
+    if not all(algorithm in part.checksums for part in parts):
+        return None
+    content = b"".join(b64decode(part.checksums[algorithm]) for part in parts)
+    return b64encode(_CHECKSUMS[algorithm](content)).decode()

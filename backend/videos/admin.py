@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from backend.videos.cancelling import cancel_analysis
 from backend.videos.errors import RequestRefused
 from backend.videos.models import Analysis, AnalysisEvent, DeadRequest, OutboxMessage, OwedCall, Video
+from backend.videos.owed_calls import resume
 from backend.videos.redriving import NothingToRedrive, redrive
 from backend.videos.services import retry_analysis
 
@@ -112,7 +113,12 @@ class DeadRequestAdmin(Operated, admin.ModelAdmin):
 
 
 @admin.register(OwedCall)
-class OwedCallAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("kind", "subject", "created_at", "done_at", "attempts", "last_error")
-    list_filter = ("kind", ("done_at", admin.EmptyFieldListFilter))
+class OwedCallAdmin(Operated, admin.ModelAdmin):
+    list_display = ("kind", "subject", "created_at", "done_at", "attempts", "given_up_at", "last_error")
+    list_filter = ("kind", ("done_at", admin.EmptyFieldListFilter), ("given_up_at", admin.EmptyFieldListFilter))
     search_fields = ("subject",)
+    actions = ("resume",)
+
+    @admin.action(description="Make again what was given up", permissions=["operate"])
+    def resume(self, request: HttpRequest, calls: QuerySet[OwedCall]) -> None:
+        messages.success(request, f"{resume(calls)} owed again.")

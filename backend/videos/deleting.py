@@ -20,7 +20,6 @@ from backend.videos.models import (
     IdempotencyKey,
     OwedCall,
     Video,
-    VideoStatus,
 )
 from backend.videos.owed_calls import owe
 from backend.videos.uploads import give_up
@@ -77,7 +76,7 @@ def delete_video(*, video: Video) -> None:
 
 
 def _removed_after(video: Video, *, analysed: bool) -> timedelta:
-    """Parts cannot be sent any more once they have been put together; a file in one piece can, by its URL."""
+    """Parts cannot be sent once they were put together or given up; a file in one piece can, by its URL."""
     sendable = timedelta() if video.upload_id else video.signed_at + urls_last() - timezone.now()
     return max(sendable, REMOVED_AFTER if analysed else timedelta())
 
@@ -89,9 +88,9 @@ def remove_video(subject: str, *, bucket: MediaBucket) -> timedelta | None:
         return None
     if video.analyses.exists():
         return LOOKS_AGAIN_AFTER
-    if video.upload_id and video.status == VideoStatus.ABORTED:
+    if video.upload_id and not video.etag:
         bucket.abort_parts(key=video.key, upload_id=video.upload_id)
-        # A request that is putting its parts together may be faster than that, and slower than what follows.
+        # A worker that is putting its parts together may be faster than that, and slower than what follows.
         owe(OwedCall.Kind.REMOVE_OBJECT, video.key, after=SWEPT_AFTER)
     bucket.delete(video.key)
     video.delete()

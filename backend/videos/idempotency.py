@@ -48,7 +48,8 @@ class OneRequest:
     def take(self, analysis: Analysis) -> Analysis:
         """In the transaction that stores `analysis`, and before it: gives the analysis that counts.
 
-        That is another one where the same request was faster; a transaction that is still open is waited for.
+        That is another one where the same request was faster; a transaction that is still open is waited for. The
+        account is held: of all who delete keys, only retention does so without it, and that waits for nobody.
         Raises IdempotencyKeyReused.
         """
         self._keys().filter(created_at__lt=Now() - KEPT).delete()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from backend.gateways.errors import BatchUnavailable, StorageUnavailable
@@ -60,6 +61,12 @@ def settle_once(calls: Mapping[str, Call]) -> int:
                 row.update(not_before=Now() + again, attempts=0, last_error="")
                 logger.debug("owed call goes on", extra=known)
     return 1
+
+
+def resume(calls: QuerySet[OwedCall]) -> int:
+    """Those of them that were given up are owed again; how many that were."""
+    given_up = calls.filter(done_at=None).exclude(given_up_at=None)
+    return given_up.update(given_up_at=None, attempts=0, not_before=Now())
 
 
 def _postpone(owed: OwedCall, reason: str) -> None:

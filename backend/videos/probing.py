@@ -6,68 +6,47 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Now
 
 from backend.gateways.errors import ObjectChanged, StorageUnavailable
 from backend.gateways.s3 import MediaBucket
 from backend.probe.looking import ProbeFailed, Refusal, VideoFacts, look_at
+from backend.videos.claiming import ATTEMPTS, IN_PARTS, claimed, put_back, settle
 from backend.videos.models import Video, VideoStatus
 from contract.errors import ErrorCode
 
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=3)  # longer than a look takes; a worker that dies meanwhile costs no more
-ATTEMPTS = 5
-AGAIN_AFTER = timedelta(seconds=10)
 
 
 def probe_once(bucket: MediaBucket) -> int:
     """Looks at one file and returns how many it took on. Raises StorageUnavailable; the file is then still due."""
-    video = _claimed()
+    video = claimed(~IN_PARTS, lease=LEASE)
     if video is None:
         return 0
     try:
         found = _looked_at(video, bucket)
     except StorageUnavailable:
-        _put_back(video, probe_attempts=video.probe_attempts)  # no fault of the file's
+        put_back(video, probe_attempts=video.probe_attempts)  # no fault of the file's
         raise
     except ProbeFailed:
         logger.exception("probe failed", extra={"video_id": video.pk, "attempt": video.probe_attempts + 1})
-        _put_back(video)
+        put_back(video)
         return 1
     outcome: dict[str, Any] = {"status": VideoStatus.READY.value, "facts": None}
     if isinstance(found, Refusal):
         outcome = {"status": VideoStatus.REFUSED.value, "refusal_code": found.code.value}
     elif found is not None:
         outcome["facts"] = found.to_dict()
-    if Video.objects.filter(pk=video.pk, status=VideoStatus.PROBING.value).update(**outcome):
+    if settle(video, **outcome):
         detail = found.detail if isinstance(found, Refusal) else ""
         logger.info("video probed", extra={"video_id": video.pk, **outcome, "detail": detail})
     return 1
 
 
-def _claimed() -> Video | None:
-    with transaction.atomic():
-        # Locked rows are being claimed by another worker.
-        video = (
-            Video.objects.select_for_update(skip_locked=True)
-            .filter(status=VideoStatus.PROBING.value, probe_not_before__lte=Now())
-            .order_by("probe_not_before", "id")
-            .first()
-        )
-        if video is not None:
-            Video.objects.filter(pk=video.pk).update(
-                probe_not_before=Now() + LEASE, probe_attempts=F("probe_attempts") + 1
-            )
-    return video
-
-
 def _looked_at(video: Video, bucket: MediaBucket) -> VideoFacts | Refusal | None:
     """Raises StorageUnavailable and ProbeFailed."""
-    if video.probe_attempts >= ATTEMPTS:
-        # Whoever tried it came to no end; one file must not keep the workers from all others.
+    if video.probe_attempts >= ATTEMPTS:  # whoever tried it came to no end
         return Refusal(code=ErrorCode.INTERNAL, detail=f"{ATTEMPTS} attempts")
     read = partial(_read, bucket, video)
     try:
@@ -78,9 +57,3 @@ def _looked_at(video: Video, bucket: MediaBucket) -> VideoFacts | Refusal | None
 
 def _read(bucket: MediaBucket, video: Video, offset: int, length: int) -> bytes:
     return bucket.read(key=video.key, etag=video.etag, offset=offset, length=length)
-
-
-def _put_back(video: Video, **columns: Any) -> None:
-    Video.objects.filter(pk=video.pk, status=VideoStatus.PROBING.value).update(
-        probe_not_before=Now() + AGAIN_AFTER, **columns
-    )

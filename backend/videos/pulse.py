@@ -42,6 +42,8 @@ def beat() -> None:
         logger.warning("jobs wait long for a machine", extra=waiting)  # terraform's alarm counts these lines
     if figures["oldest_unsent_seconds"] > UNSENT_LONG_SECONDS:
         logger.warning("requests stay unsent", extra=figures)  # and these
+    if figures["owed_calls_given_up"]:
+        logger.warning("owed calls stay given up", extra=figures)  # and these
 
 
 def _seconds_since(moment: datetime | None) -> int:

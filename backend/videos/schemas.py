@@ -62,7 +62,9 @@ class VideoFacts(serializers.Serializer):
 
 class Checksum(serializers.Serializer):
     algorithm = serializers.ChoiceField(sorted(CHECKSUM_BYTES))
-    value = serializers.CharField(help_text="Base64; of an upload in parts, of its parts' checksums.")
+    value = serializers.CharField(
+        help_text="Base64; of an upload in parts, of its parts' checksums, once they are known."
+    )
 
 
 class Cut(serializers.Serializer):

@@ -100,7 +100,7 @@ class VideoFinish(APIView):
         answers={
             200: Answer(description="The video.", schema=schemas.Video, example=examples.VIDEO),
             202: Answer(
-                description="The file is being looked at.",
+                description="The file is being put together, or looked at.",
                 schema=schemas.Video,
                 example=examples.PROBING,
                 headers=POLLED,
@@ -117,8 +117,9 @@ class VideoFinish(APIView):
     def post(self, request: Request, video_id: uuid.UUID) -> Response:
         """Says that the file has been sent; its size and checksum are compared with what was declared.
 
-        Then it is looked at, mostly within a second; ask for the video until it is known what it is. Doing it
-        twice is harmless.
+        Then the parts, if any, are put together, and the file is looked at, mostly within a second or two; ask for
+        the video until it is known what it is. Nothing waits for that here, and doing it twice is harmless: what
+        got no answer, or 503, may simply be sent again.
         """
         checksum = self.Input.read(request).get("checksum", "")
         return answer_of(finish_upload(owner=request.user, video_id=video_id, checksum=checksum))

@@ -157,7 +157,7 @@ class VideoDetail(APIView):
         answers={
             200: Answer(description="The video.", schema=schemas.Video, example=examples.VIDEO),
             202: Answer(
-                description="The file is being looked at.",
+                description="The file is being put together, or looked at.",
                 schema=schemas.Video,
                 example=examples.PROBING,
                 headers=POLLED,

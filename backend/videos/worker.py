@@ -4,6 +4,7 @@ from functools import partial
 
 from django.db import close_old_connections
 
+from backend.videos.assembling import assemble_once
 from backend.videos.cancelling import cancel_owed
 from backend.videos.consuming import apply_dead_request, apply_job_event, consume_once
 from backend.videos.deleting import remove_analysis, remove_video
@@ -24,7 +25,8 @@ from backend.webhooks.recording import forget_old
 
 RELAY_IDLE_SECONDS = 0.2
 OWED_CALLS_IDLE_SECONDS = 1.0
-PROBER_IDLE_SECONDS = 0.2  # somebody may be waiting for it
+ASSEMBLER_IDLE_SECONDS = 0.2  # somebody may be waiting for it
+PROBER_IDLE_SECONDS = 0.2  # and for this
 EXPIRY_IDLE_SECONDS = 60.0
 RECONCILER_IDLE_SECONDS = 60.0
 RETENTION_IDLE_SECONDS = 3600.0
@@ -57,6 +59,10 @@ def owed_calls() -> tuple[Step, float]:
         OwedCall.Kind.REMOVE_OBJECT.value: media_bucket().delete_under,
     }
     return _releasing(partial(settle_once, calls)), OWED_CALLS_IDLE_SECONDS
+
+
+def assembler() -> tuple[Step, float]:
+    return _releasing(partial(assemble_once, media_bucket())), ASSEMBLER_IDLE_SECONDS
 
 
 def prober() -> tuple[Step, float]:
@@ -104,6 +110,7 @@ LOOPS = {
     "job-events consumer": job_events,
     "dead-requests consumer": dead_requests,
     "owed calls": owed_calls,
+    "assembler": assembler,
     "prober": prober,
     "upload expiry": upload_expiry,
     "reconciler": reconciler,

@@ -3,11 +3,15 @@
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Permission
+from django.db.models import Model
+from django.db.models.functions import Now
 from django.test import Client
 
 from backend.accounts.models import User
-from backend.videos.models import Analysis, DeadRequest
+from backend.videos.models import Analysis, DeadRequest, OwedCall
+from tests.backend.estates import Estate
 from tests.backend.making import make_analysis
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +62,21 @@ def test_staff_redrive_a_dead_letter_once(browser: Client, owner: User):
     assert Analysis.objects.filter(retry_of=failed).count() == 1
 
 
+def test_staff_see_what_the_worker_has_given_up_and_have_it_made_again(browser: Client, owner: User):
+    """A removal of an analysis, say, for which that of its video waits."""
+    columns = {"kind": "remove_analysis", "attempts": 290, "given_up_at": Now(), "last_error": "AccessDenied"}
+    given_up, left = (OwedCall.objects.create(subject=subject, **columns) for subject in ("chosen", "left"))
+    done = OwedCall.objects.create(kind="remove_object", subject="object-that-went", done_at=Now())
+    page = browser.get("/admin/videos/owedcall/?given_up_at__isempty=0").content.decode()
+    assert all(text in page for text in ("chosen", "left", "AccessDenied"))
+    assert "object-that-went" not in page
+    assert "1 owed again." in act(browser, "videos/owedcall", "resume", given_up, done)
+    due = OwedCall.objects.filter(done_at=None, given_up_at=None, not_before__lte=Now(), attempts=0)
+    assert list(due) == [given_up]
+    left.refresh_from_db()
+    assert left.given_up_at is not None
+
+
 def test_who_may_only_look_cannot_act(owner: User):
     looking = User.objects.create(username="looking", is_staff=True)
     looking.user_permissions.add(Permission.objects.get(codename="view_analysis"))
@@ -75,6 +94,17 @@ def test_nothing_is_edited(browser: Client, owner: User):
     assert browser.post(f"{path}/change/", {"status": "succeeded"}).status_code == 403
     assert browser.post(f"{path}/delete/", {"post": "yes"}).status_code == 403
     assert browser.get("/admin/videos/analysis/add/").status_code == 403
+
+
+@pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model._meta.label)
+def test_every_list_and_row_of_the_admin_is_shown(browser: Client, owner: User, model: type[Model]):
+    Estate(owner)
+    DeadRequest.objects.create(message_id="m", body="{}")
+    OwedCall.objects.create(kind="remove_object", subject="uploads/1/x")
+    path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+    assert browser.get(path).status_code == 200
+    for row in model._default_manager.all()[:1]:
+        assert browser.get(f"{path}{row.pk}/change/").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["videos/analysis", "videos/video", "videos/deadrequest", "accounts/apikey"])

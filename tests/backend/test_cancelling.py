@@ -184,6 +184,7 @@ def test_call_that_never_succeeds_ends_and_says_so(owner: User, caplog: pytest.L
     assert "owed call given up" in caplog.text
     beat()
     assert next(line for line in caplog.records if line.msg == "worker is alive").owed_calls_given_up == 1
+    assert "owed calls stay given up" in caplog.text
     OwedCall.objects.update(not_before=Now())
     batch.away = set()
     batch.settle()

@@ -19,6 +19,7 @@ from backend.videos.deleting import delete_analysis, delete_video
 from backend.videos.errors import VideoNotFound
 from backend.videos.models import Analysis, DeadRequest, IdempotencyKey
 from backend.videos.redriving import NothingToRedrive, redrive
+from backend.videos.retention import forget_once
 from backend.videos.services import RequestedAnalysis, request_analysis, retry_analysis
 from tests.backend.making import make_analysis, make_video
 from tests.backend.together import at_once, meanwhile
@@ -60,6 +61,30 @@ def test_deletion_of_a_video_and_a_request_that_clears_away_its_old_keys(owner: 
         delete_video(video=video)
     assert isinstance(other[0].exception(), VideoNotFound)
     assert not IdempotencyKey.objects.exists()
+
+
+def test_request_and_retention_that_clear_away_the_same_keys(owner: User):
+    analysis = make_analysis(owner, status="failed")
+    for key in "abc":
+        IdempotencyKey.objects.create(owner=owner, key=key, digest="", analysis=analysis)
+    IdempotencyKey.objects.update(created_at=Now() - timedelta(days=2))
+    with meanwhile(forget_once, after="FOR UPDATE") as other, transaction.atomic():
+        # Backwards, as PostgreSQL may take them: no statement that only deletes says in which order.
+        for key in "cba":
+            IdempotencyKey.objects.select_for_update().filter(key=key).first()
+        IdempotencyKey.objects.all().delete()
+    assert other[0].exception() is None
+    assert not IdempotencyKey.objects.exists()
+
+
+def test_two_workers_that_clear_away_the_same_keys(owner: User):
+    analysis = make_analysis(owner, status="failed")
+    for number in range(600):
+        IdempotencyKey.objects.create(owner=owner, key=str(number), digest="", analysis=analysis)
+    IdempotencyKey.objects.update(created_at=Now() - timedelta(days=2))
+    with meanwhile(forget_once, after="FOR UPDATE") as other:
+        assert forget_once() == 500
+    assert other[0].result() == 100
 
 
 def test_deletion_of_a_video_and_an_operator_who_asks_for_it_anew(owner: User):

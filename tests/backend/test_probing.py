@@ -14,8 +14,9 @@ from backend.gateways.errors import StorageUnavailable
 from backend.gateways.s3 import MediaBucket
 from backend.probe.looking import ProbeFailed
 from backend.videos import probing
+from backend.videos.claiming import ATTEMPTS
 from backend.videos.models import OutboxMessage, Video
-from backend.videos.probing import ATTEMPTS, probe_once
+from backend.videos.probing import probe_once
 from tests.backend.making import make_video
 from tests.backend.test_probe import clip
 from tests.backend.test_uploads import send, start

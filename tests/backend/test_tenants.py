@@ -17,8 +17,9 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from backend.accounts.models import User
-from backend.config.urls import PAGES
+from backend.config.urls import API, PAGES
 from tests.backend.estates import Estate
+from tests.backend.test_openapi import methods_of, path_of
 
 pytestmark = pytest.mark.django_db
 
@@ -121,6 +122,19 @@ def test_every_parameter_of_a_path_is_part_of_an_estate(estate: Estate):
         if part["in"] == "path" and name not in estate.ids
     }
     assert not lacking, f"Estate in tests/backend/estates.py does not know {lacking}"
+
+
+def test_every_url_is_of_the_api_or_of_a_page_or_shows_nothing_of_anybody():
+    """What stands beside the two lists would be in no matrix; the admin is for staff alone."""
+    beside = {str(route.pattern) for route in get_resolver().url_patterns} - {
+        str(route.pattern) for route in (*API, *PAGES)
+    }
+    assert beside == {"api/schema", "api/docs", "admin/"}
+
+
+def test_every_operation_of_every_view_is_in_the_matrix():
+    views = {(method.upper(), path_of(route)) for route in API for method in methods_of(route)}
+    assert {(operation.method, operation.path) for operation in OPERATIONS} == views
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)

@@ -108,7 +108,9 @@ def test_this_machine_is_refused_unless_it_is_allowed(api: APIClient, settings: 
     assert api.post("/api/webhooks", {"url": url}, format="json").status_code == 400
 
 
-@pytest.mark.parametrize("events", [[], ["analysis.begun"], "analysis.failed", [["analysis.failed"]]])
+@pytest.mark.parametrize(
+    "events", [[], ["analysis.begun"], "analysis.failed", [["analysis.failed"]], ["analysis.failed"] * 4]
+)
 def test_unknown_events_are_refused(api: APIClient, events: Any):
     answer = api.post("/api/webhooks", {"url": "https://hooks.example", "events": events}, format="json")
     assert answer.status_code == 400

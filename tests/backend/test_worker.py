@@ -4,11 +4,15 @@ import json
 import signal
 import subprocess
 import time
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.core.management import call_command, get_commands
 
+from backend.videos.worker import LOOPS
 from tests.backend.making import job_event
 from tests.backend.serving import Database, wait_until, worker
 from tests.fix_aws import Queue
@@ -95,3 +99,22 @@ def test_worker_outlives_database_and_queues_going_away(
         wait_until(lambda: not database.owes() and database.status(second) == "submitted", seconds=40)
         assert stopped_after(running, signal.SIGINT) < STOP_SECONDS
     assert {json.loads(body)["analysis_id"] for body in requests_queue.bodies()} == {str(first), str(second)}
+
+
+def test_each_loop_has_one_command_of_its_own_and_one_runs_them_all(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever runs each of the others runs all that `run_worker` does."""
+    settings.REQUESTS_QUEUE_URL = settings.JOB_EVENTS_QUEUE_URL = settings.DEAD_REQUESTS_QUEUE_URL = "http://q"
+    loops: dict[str, list[str]] = {}
+    for name, app in get_commands().items():
+        if not app.startswith("backend."):
+            continue
+        module = import_module(f"{app}.management.commands.{name}")
+        if hasattr(module, "run_until_told"):
+            run: list[str] = loops.setdefault(name, [])
+            monkeypatch.setattr(module, "run_until_told", lambda steps, run=run, **_: run.extend(steps))
+            call_command(name)
+    everything = loops.pop("run_worker")
+    assert sorted(everything) == sorted(LOOPS)
+    assert sorted(loop for run in loops.values() for loop in run) == sorted(LOOPS)

@@ -66,9 +66,11 @@ class Bench:
             **changes,
         }
 
-    def start(self, request: AnalysisRequest, **changes: str) -> subprocess.Popen[str]:
+    def start(
+        self, request: AnalysisRequest, *, program: Sequence[str] = ("batch_job",), **changes: str
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "batch_job"],
+            [sys.executable, "-m", *program],
             cwd=ROOT,
             env=self.environment(request, **changes),
             stdout=subprocess.PIPE,

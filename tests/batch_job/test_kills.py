@@ -24,6 +24,7 @@ pytestmark = pytest.mark.integration
 ROUNDS, KILLS = 5, 10  # fifty in all; the rounds share the machine's cores
 FRAMES, CHUNK_FRAMES = 300, 4
 CHUNKS = FRAMES // CHUNK_FRAMES
+FEWEST_STEPS = 20  # that there are to die after, so that the test cannot come to look at none
 TERM_SHARE = 0.2  # the rest is SIGKILL
 
 Children = Sequence[Mapping[str, str]]  # for each process of one attempt, what its environment adds
@@ -144,3 +145,24 @@ def test_kills_change_no_row(bench: Bench, clip: Path, children: Children, turn:
 def without_id(analysis: dict[str, Any]) -> str:
     """The summary; the keys of pictures hold the analysis' id."""
     return json.dumps(analysis["summary"]).replace(str(analysis["id"]), "")
+
+
+@pytest.mark.timeout(600)
+def test_kill_after_each_single_step_changes_no_row(bench: Bench, tmp_path: Path) -> None:
+    """Attempt n dies after its step n: a statement, a commit, a call to S3. The last one lives through all."""
+    key = bench.upload(write_video(tmp_path / "clip.mp4", marching(3 * CHUNK_FRAMES), options={"g": "4"}))
+    calm = bench.add_analysis(key, thumbnails=2)
+    assert bench.run(calm, CHUNK_FRAMES=str(CHUNK_FRAMES))[0] == EXIT_DONE
+    request = bench.add_analysis(key, thumbnails=2)
+    for attempt in count(1):
+        changes = {"CHUNK_FRAMES": str(CHUNK_FRAMES), "AWS_BATCH_JOB_ATTEMPT": str(attempt)}
+        with bench.start(
+            request, program=("tests.flow.dying", "batch_job"), DIES_AFTER=str(attempt), **changes
+        ) as process:
+            _, log = process.communicate(timeout=120)
+        assert process.returncode in (EXIT_DONE, -signal.SIGKILL), log
+        if process.returncode == EXIT_DONE:
+            break
+    assert attempt > FEWEST_STEPS
+    assert bench.rows(request) == bench.rows(calm)
+    assert without_id(bench.analysis(request)) == without_id(bench.analysis(calm))

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
+import moto.s3.models
 import pytest
 from django.conf import settings as product_settings
 from django.db.models.functions import Now
@@ -22,6 +23,7 @@ from django.db.models.functions import Now
 from backend.gateways.incoming_queue import IncomingQueue
 from backend.gateways.s3 import MediaBucket
 from backend.videos import deleting
+from backend.videos.assembling import assemble_once
 from backend.videos.cancelling import cancel_analysis, cancel_owed
 from backend.videos.consuming import apply_dead_request, apply_job_event, consume_once
 from backend.videos.deleting import delete_analysis, delete_video, remove_analysis, remove_video
@@ -238,6 +240,38 @@ class Prober(Work):
         Video.objects.update(probe_not_before=Now())
 
 
+class Assembler(Work):
+    """A file in three parts; S3 forgets the upload with the answer that a dead worker does not hear."""
+
+    def made(self, request: pytest.FixtureRequest) -> None:
+        self.bucket = MediaBucket(request.getfixturevalue("media_bucket"))
+        self.s3 = request.getfixturevalue("s3_client")
+        request.getfixturevalue("monkeypatch").setattr(moto.s3.models, "S3_UPLOAD_PART_MIN_SIZE", 1)
+        for name in ("one", "another"):
+            video = make_video(self.estate.owner, filename=name, status="probing", part_bytes=1, size_bytes=3)
+            upload_id = self.bucket.begin_parts(key=video.key, content_type="video/mp4")
+            Video.objects.filter(pk=video.pk).update(upload_id=upload_id)
+            for number in (1, 2, 3):
+                self.s3.upload_part(
+                    Bucket=self.bucket.name, Key=video.key, UploadId=upload_id, PartNumber=number, Body=b"x"
+                )
+
+    def turn(self) -> int:
+        return assemble_once(self.bucket)
+
+    def later(self) -> None:
+        """The lease of the dead one runs out."""
+        Video.objects.filter(etag="").update(probe_not_before=Now())
+
+    def told(self) -> dict[str, Any]:
+        parts = self.s3.list_multipart_uploads(Bucket=self.bucket.name).get("Uploads", [])
+        prefix = f"uploads/{self.estate.owner.pk}/"
+        listed = self.s3.list_objects_v2(Bucket=self.bucket.name, Prefix=prefix)["Contents"]
+        tags = {found["Key"]: found["ETag"] for found in listed}
+        assert {video.key: video.etag for video in Video.objects.all()} == tags
+        return {**super().told(), "parts": parts, "bytes": [found["Size"] for found in listed]}
+
+
 class UploadExpiry(Work):
     def made(self, request: pytest.FixtureRequest) -> None:
         self.bucket = MediaBucket(request.getfixturevalue("media_bucket"))
@@ -332,6 +366,7 @@ def live(work: Work) -> None:
         (Reconciler, 30),
         (OwedCalls, 20),
         (DeletedVideos, 40),
+        (Assembler, 12),
         (Prober, 6),
         (UploadExpiry, 8),
         (Retention, 10),

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from backend.accounts.models import User
 from backend.config.logs import EventFormatter
 from backend.videos.failing import tell_of_failure
-from backend.videos.models import Analysis, OutboxMessage
+from backend.videos.models import Analysis, OutboxMessage, OwedCall
 from backend.videos.pulse import beat
 from batch_job.errors import Interrupted, OutOfMemory
 from batch_job.logs import JsonLines
@@ -80,6 +80,16 @@ def test_request_that_stays_unsent_is_heard(heard: Any, caplog: pytest.LogCaptur
     beat()
     lines = [EventFormatter().format(record) for record in caplog.records]
     assert [heard(line) for line in lines] == [set(), set(), {("worker", "UnsentLong")}]
+
+
+@pytest.mark.django_db
+def test_call_that_stays_given_up_is_heard(heard: Any, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
+    beat()
+    OwedCall.objects.create(kind="remove_analysis", subject=str(uuid4()), given_up_at=Now())
+    beat()
+    lines = [EventFormatter().format(record) for record in caplog.records]
+    assert [heard(line) for line in lines] == [set(), set(), {("worker", "GivenUp")}]
 
 
 def test_analysis_that_failed_by_no_fault_of_its_video_is_heard(heard: Any, caplog: pytest.LogCaptureFixture):

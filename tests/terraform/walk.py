@@ -74,6 +74,7 @@ class Walk:
 
     def finished(self, video_id: str) -> str:
         self.api("post", f"videos/{video_id}/finish")
+        self.work("assembler")
         self.work("prober")
         assert self.api("get", f"videos/{video_id}")["status"] == "ready"
         return video_id

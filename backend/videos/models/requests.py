@@ -21,7 +21,7 @@ ACTIVE_STATUSES = [status.value for status in AnalysisStatus if status not in TE
 class VideoStatus(models.TextChoices):
     UPLOADING = "uploading"  # URLs were handed out; the object does not exist yet, or was not looked for
     ABORTED = "aborted"  # given up by its owner or for its age; what has arrived is removed
-    PROBING = "probing"  # the object exists, has the declared size, and is about to be looked at
+    PROBING = "probing"  # all has arrived; parts are put together, then it is looked at
     READY = "ready"  # it is a video; `facts` says which, and analyses may be asked for
     REFUSED = "refused"  # it is none that can be analysed; `refusal_code` says why
 
@@ -44,7 +44,7 @@ class Video(models.Model):
     upload_id = models.TextField(blank=True, default="", db_default="", editable=False)
     part_bytes = models.BigIntegerField(null=True, blank=True, editable=False)
     signed_at = models.DateTimeField(db_default=Now(), editable=False)  # when a URL was last handed out
-    # What S3 holds: of an upload that is not finished, the checksum that a single PUT must have.
+    # What S3 holds: of an upload that is not finished, or not put together yet, the checksum that it must have.
     checksum_algorithm = models.TextField(blank=True, default="", db_default="", editable=False)
     checksum = models.TextField(blank=True, default="", db_default="", editable=False)
     etag = models.TextField(blank=True, default="", db_default="", editable=False)

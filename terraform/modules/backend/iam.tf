@@ -118,10 +118,12 @@ data "aws_iam_policy_document" "worker" {
     resources = ["*"]
   }
 
-  # Looks at what was uploaded, and removes what nobody finished.
+  # Puts parts together, looks at what was uploaded, and removes what nobody finished.
   statement {
-    sid       = "KeepUploads"
-    actions   = ["s3:GetObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+    sid = "KeepUploads"
+    actions = [
+      "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts",
+    ]
     resources = ["${var.bucket_arn}/${local.contract.prefixes.uploads}*"]
   }
 

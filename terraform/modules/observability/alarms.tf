@@ -35,6 +35,11 @@ locals {
         namespace   = var.name, metric = local.said.unsent-long.metric, dimensions = {}
         statistic   = "Sum", period = 300, periods = 3, comparison = local.more_than, threshold = 0
       }
+      given-up = {
+        description = "The worker has given up calls to AWS that it owes: jobs that go on, objects and rows that stay. The admin's owed calls show the cause; once it is gone, have them made again there, or by retry_owed_calls."
+        namespace   = var.name, metric = local.said.given-up.metric, dimensions = {}
+        statistic   = "Sum", period = 300, periods = 1, comparison = local.more_than, threshold = 0
+      }
       out-of-memory = {
         description = "Analyses ran out of memory, of the GPU or of the machine. Look at the jobs' log for code out_of_memory and both numbers, and at the log group of failed jobs for OutOfMemoryError, where the container was killed: memory_mib is too small."
         namespace   = var.name, metric = local.said.out-of-memory.metric, dimensions = {}

@@ -174,6 +174,7 @@ resource "aws_cloudwatch_event_target" "blocked_queue" {
 # - failed-analyses: analyses that failed by no fault of what was asked for (OF_THE_REQUEST in contract/errors.py), each
 #   once: not what its owner cancelled, nor a Spot machine that was lost and another tried, nor the children of an array.
 # - unsent-long: minutes in which some request has waited in the outbox for more than five minutes (backend/videos/pulse.py).
+# - given-up: minutes in which there are calls to AWS that the worker has given up after a day (the same file).
 locals {
   said = {
     out-of-memory     = { log = var.jobs_log_group, pattern = "{ $.code = \"out_of_memory\" }", metric = "OutOfMemory" }
@@ -181,6 +182,7 @@ locals {
     waiting-long      = { log = var.worker_log_group, pattern = "\"jobs wait long for a machine\"", metric = "WaitingLong" }
     failed-analyses   = { log = var.worker_log_group, pattern = "\"analysis failed by no fault of its video\"", metric = "FailedAnalyses" }
     unsent-long       = { log = var.worker_log_group, pattern = "\"requests stay unsent\"", metric = "UnsentLong" }
+    given-up          = { log = var.worker_log_group, pattern = "\"owed calls stay given up\"", metric = "GivenUp" }
   }
 }
 

@@ -7,7 +7,7 @@ from backend.videos.loops import run_until_told
 
 
 class Command(BaseCommand):
-    help = "Sends webhooks that are due until SIGTERM."
+    help = "Sends webhooks that are due, and forgets old ones, until SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        run_until_told({"webhooks": worker.webhooks()})
+        run_until_told({"webhooks": worker.webhooks(), "old webhooks": worker.old_webhooks()})

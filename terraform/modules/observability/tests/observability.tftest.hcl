@@ -22,7 +22,7 @@ run "everything_is_watched" {
   command = plan
 
   assert {
-    condition     = toset(keys(aws_cloudwatch_metric_alarm.this)) == toset(["dead-requests", "dead-job-events", "undelivered-events", "age-of-requests", "age-of-job-events", "submitter-errors", "failed-analyses", "unsent-long", "out-of-memory", "waiting-long", "api-5xx", "load-balancer-5xx", "database-storage", "database-connections"])
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.this)) == toset(["dead-requests", "dead-job-events", "undelivered-events", "age-of-requests", "age-of-job-events", "submitter-errors", "failed-analyses", "unsent-long", "given-up", "out-of-memory", "waiting-long", "api-5xx", "load-balancer-5xx", "database-storage", "database-connections"])
     error_message = "Each part has its alarm."
   }
 

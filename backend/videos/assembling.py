@@ -1,0 +1,78 @@
+"""Parts that have all arrived become one object, by any of several workers: no request can wait for it."""
+
+import contextlib
+import logging
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from backend.gateways.errors import PartsRefused, StorageUnavailable, UploadGone
+from backend.gateways.s3 import MediaBucket
+from backend.gateways.stored import StoredObject
+from backend.videos.claiming import ATTEMPTS, IN_PARTS, claimed, put_back, settle
+from backend.videos.models import Video, VideoStatus
+from contract.errors import ErrorCode
+
+logger = logging.getLogger(__name__)
+
+# Longer than S3 takes, which is minutes at most; a worker that dies meanwhile costs no more.
+LEASE = timedelta(minutes=10)
+
+
+def assemble_once(bucket: MediaBucket) -> int:
+    """Has S3 put one file together and returns how many it took on; the file is then due to be looked at.
+
+    Doing it twice is harmless. Raises StorageUnavailable; it is then still due.
+    """
+    video = claimed(IN_PARTS & Q(deleted_at=None), lease=LEASE)
+    if video is None:
+        return 0
+    known = {"video_id": video.pk, "attempt": video.probe_attempts + 1}
+    if video.probe_attempts >= ATTEMPTS:
+        if settle(video, **_refused(ErrorCode.INTERNAL)):
+            logger.error("parts given up", extra=known)
+        return 1
+    try:
+        stored = _put_together(video, bucket)
+    except StorageUnavailable:
+        put_back(video, probe_attempts=video.probe_attempts)  # no fault of the file's
+        raise
+    except (UploadGone, PartsRefused) as exc:
+        # S3 is still at it after a request that was given up, or a part was sent once more meanwhile.
+        logger.warning("parts not put together", extra={**known, "cause": str(exc)})
+        put_back(video)
+        return 1
+    columns: dict[str, Any] = {
+        "etag": stored.etag,
+        "checksum_algorithm": stored.checksum_algorithm,
+        "checksum": stored.checksum,
+        "probe_attempts": 0,
+        "probe_not_before": Now(),
+    }
+    stated = (video.checksum_algorithm, video.checksum)
+    changed = video.checksum and (stored.checksum_algorithm, stored.checksum) != stated
+    if changed or stored.size_bytes != video.size_bytes:
+        columns |= _refused(ErrorCode.VIDEO_CHANGED)
+    if settle(video, **columns):
+        logger.info("parts put together", extra={**known, **columns})
+    return 1
+
+
+def _put_together(video: Video, bucket: MediaBucket) -> StoredObject:
+    """Raises UploadGone, PartsRefused and StorageUnavailable."""
+    stored = bucket.stored(video.key)
+    if stored is None:
+        # Gone: by another worker, or by us, whose answer was lost so that boto3 has asked again.
+        with contextlib.suppress(UploadGone):
+            parts = list(bucket.all_parts(key=video.key, upload_id=video.upload_id))
+            bucket.complete_parts(key=video.key, upload_id=video.upload_id, parts=parts)
+        stored = bucket.stored(video.key)
+    if stored is None:
+        raise UploadGone(f"neither parts nor object of {video.key}")
+    return stored
+
+
+def _refused(code: ErrorCode) -> dict[str, Any]:
+    return {"status": VideoStatus.REFUSED.value, "refusal_code": code.value}
