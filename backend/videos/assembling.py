@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from backend.gateways.errors import PartsRefused, StorageUnavailable, UploadGone
 from backend.gateways.s3 import MediaBucket
 from backend.gateways.stored import StoredObject
-from backend.videos.claiming import ATTEMPTS, IN_PARTS, claimed, put_back, settle
+from backend.videos.claiming import AGAIN_AFTER, ATTEMPTS, IN_PARTS, claimed, put_back, settle
 from backend.videos.models import Video, VideoStatus
 from contract.errors import ErrorCode
 
@@ -40,9 +40,10 @@ def assemble_once(bucket: MediaBucket) -> int:
         put_back(video, probe_attempts=video.probe_attempts)  # no fault of the file's
         raise
     except (UploadGone, PartsRefused) as exc:
-        # S3 is still at it after a request that was given up, or a part was sent once more meanwhile.
+        # A part was sent once more meanwhile, or S3 is still at it after a request that was given up, which can
+        # take it minutes: the waits come to five.
         logger.warning("parts not put together", extra={**known, "cause": str(exc)})
-        put_back(video)
+        put_back(video, after=AGAIN_AFTER * 2**video.probe_attempts)
         return 1
     columns: dict[str, Any] = {
         "etag": stored.etag,

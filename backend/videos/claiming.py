@@ -32,8 +32,8 @@ def claimed(which: Q, *, lease: timedelta) -> Video | None:
     return video
 
 
-def put_back(video: Video, **columns: Any) -> None:
-    settle(video, probe_not_before=Now() + AGAIN_AFTER, **columns)
+def put_back(video: Video, *, after: timedelta = AGAIN_AFTER, **columns: Any) -> None:
+    settle(video, probe_not_before=Now() + after, **columns)
 
 
 def settle(video: Video, **columns: Any) -> bool:

@@ -9,6 +9,7 @@ import moto.s3.models
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from backend.gateways import s3
@@ -174,14 +175,21 @@ def test_storage_that_is_away_says_nothing_of_the_file(
 
 
 def test_parts_that_are_gone_are_given_up_after_a_while(api: APIClient, bucket: MediaBucket, s3_client: Any):
-    """One upload must not keep the workers from all others, nor its owner waiting for ever."""
+    """One upload must not keep the workers from all others, nor its owner waiting for ever.
+
+    "Processing of a CompleteMultipartUpload request could take several minutes to complete" (Amazon S3's API
+    reference): a worker whose connection broke meanwhile finds neither parts nor object for as long.
+    """
     video = finished(api)
     row = Video.objects.get()
     s3_client.abort_multipart_upload(Bucket=bucket.name, Key=row.key, UploadId=row.upload_id)
+    waits = timedelta()
     for _ in range(ATTEMPTS):
         due()
         assert assemble_once(bucket) == 1
         assert api.get(video["links"]["self"]).json()["status"] == "probing"
+        waits += Video.objects.get().probe_not_before - timezone.now()
+    assert waits > timedelta(minutes=5)
     due()
     assert assemble_once(bucket) == 1
     assert api.get(video["links"]["self"]).json()["error"]["code"] == "internal"
