@@ -20,10 +20,10 @@ def load_network(entry: Path, model: ModelEntry, *, scratch_dir: Path) -> Any:
     os.environ.setdefault("YOLO_OFFLINE", "true")
     from ultralytics.nn.tasks import load_checkpoint
 
-    network, _ = load_checkpoint(os.fspath(entry), device="cpu", fuse=True)
+    network, _ = load_checkpoint(os.fspath(entry), device="cpu")
     if tuple(network.names[index] for index in sorted(network.names)) != model.classes:
         raise ModelUntrusted(f"{model.name} knows other classes than the manifest says")
-    return network.float().eval()
+    return network.fuse(verbose=False).float().eval()  # verbose, it would run the network to count its operations
 
 
 def outputs_of(result: Any) -> list[Any]:

@@ -10,7 +10,8 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 pytest.importorskip("ultralytics")
 
-from batch_job.candidates import Candidates, Keep  # noqa: E402
+from batch_job.candidates import Candidates, Keep, candidates_in  # noqa: E402
+from batch_job.checkpoint import load_network, outputs_of  # noqa: E402
 from batch_job.errors import ModelUntrusted  # noqa: E402
 from batch_job.torch_engine import TorchDetector  # noqa: E402
 from batch_job.values import Image  # noqa: E402
@@ -89,17 +90,37 @@ def test_pictures_of_different_shapes_do_not_disturb_each_other(detector: TorchD
     assert found_by(detector, pictures) == alone
 
 
-def test_the_threads_share_one_copy_of_the_weights(detector: TorchDetector) -> None:
+def test_a_trace_says_what_the_network_itself_says(
+    detector: TorchDetector, entry: ModelEntry, tmp_path: Path
+) -> None:
+    """To the last bit, for each of several shapes in turn."""
+    network = load_network(Path(entry.root) / "network.pt", entry, scratch_dir=tmp_path)
+    network.to(memory_format=torch.channels_last)
+    random = np.random.default_rng(5)
+    for shape in ((96, 160), (160, 96), (64, 160), (96, 160)):
+        picture = random.integers(0, 255, (*shape, 3), np.uint8)
+        pixels = torch.from_numpy(np.ascontiguousarray(picture[..., ::-1])).to(torch.float32).div_(255)
+        with torch.inference_mode():
+            (own,) = outputs_of(network(pixels[None].permute(0, 3, 1, 2)))
+        assert found_by(detector, [picture]) == [numbers(candidates_in(own[0].numpy(), ANYTHING))]
+
+
+def test_all_threads_and_shapes_share_one_copy_of_the_weights(
+    detector: TorchDetector, pictures: list[Image]
+) -> None:
     """A large model on many cores would not fit otherwise."""
-    networks = [detector._idle.get() for _ in range(detector.capacity - 1)]
-    for network in networks:
-        detector._idle.put(network)
-    assert len({id(network) for network in networks}) == len(networks)
-    assert len({next(network.parameters()).data_ptr() for network in networks}) == 1
+    found_by(detector, [*pictures, np.zeros((160, 96, 3), np.uint8)])
+    weights = {each.data_ptr() for each in detector._network.parameters()}
+    assert len(detector._traces) >= 2
+    for trace in detector._traces.values():
+        constants = [each for each in trace.graph.findAllNodes("prim::Constant") if each.hasAttribute("value")]
+        tensors = [each.t("value") for each in constants if each.kindOf("value") == "t"]
+        assert weights & {each.data_ptr() for each in tensors}
+        assert all(each.data_ptr() in weights for each in tensors if each.numel() > 16)
 
 
 def test_two_analyses_in_turn_use_the_same_network(detector: TorchDetector, pictures: list[Image]) -> None:
-    """One that was left in the middle gives its networks back."""
+    """One that was left in the middle leaves nothing at work."""
     left = detector.detect(iter(enumerate(pictures)), ANYTHING)
     next(left)
     left.close()  # type: ignore[attr-defined]
