@@ -114,13 +114,14 @@ lock: .venv/.python ## Pin the newest versions that pyproject.toml allows, for d
 clean: ## Stop a running stack, then remove the environment and all local state
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down || true; fi
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
-	@rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/out
+	@rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache bench/out client/build
 
 .venv/.python: $(PINS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Framebatch needs Python 3.11 or newer")'
 	@echo "· setting up .venv"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip --disable-pip-version-check --quiet install "$$(grep '^pip==' constraints.txt)"
+	@$(PIP) --group tools
 	@touch $@
 
 .venv/.local: .venv/.python

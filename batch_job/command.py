@@ -87,7 +87,9 @@ def _analyse(given: argparse.Namespace, options: AnalysisOptions, stop: StopSign
         raise Refused(reason)
     for form in (FORMATS[name] for name in given.exports):
         if not form.available:
-            raise Refused(f"Writing {form.title} takes {form.needs}: pip install {form.needs}.")
+            raise Refused(
+                f"Writing {form.title} takes {form.needs}: .venv/bin/python -m pip install {form.needs}."
+            )
     trusted = _model(given, options)
     request = AnalysisRequest(
         analysis_id=uuid4(), video_key=given.video.name, model=trusted.model.name, options=options

@@ -144,7 +144,7 @@ def _of_checkpoint(path: Path) -> Mapping[str, Any]:
             from ultralytics.nn.tasks import load_checkpoint
         except ImportError as exc:
             raise ModelUnusable(
-                "A .pt checkpoint takes torch and ultralytics: pip install --group runtime-torch."
+                "A .pt checkpoint takes torch and ultralytics, which `make .venv/.torch` installs."
             ) from exc
         try:
             network, _ = load_checkpoint(os.fspath(path), device="cpu")

@@ -25,7 +25,9 @@ def ways(
         prices.of(name) for name in ("nat_gateway_gb", "endpoint_gb", "public_ipv4_hour")
     )
     rows = {
-        "public addresses of two tasks and of every machine": [address * (tasks * HOURS + each) for each in hours],
+        f"public addresses of {tasks} tasks and of every machine": [
+            address * (tasks * HOURS + each) for each in hours
+        ],
         "one NAT gateway": [gateway(prices) + nat_gb * each.to_aws for each in passing],
         f"{count // zones} endpoints in each of {zones} zones": [
             endpoints(prices, count) + endpoint_gb * each.to_aws for each in passing

@@ -20,7 +20,7 @@ from demo.video import make_demo_video
 from local.errors import StackError
 from local.machine import add_container_arguments, containers_of
 from local.models import read_added
-from local.ports import free_port, is_free
+from local.ports import free_port, is_free, port_number
 from local.runtime import locked_models
 from local.services import stop_on_signals
 from local.stack import DEFAULT_PORT, FOLDER, Stack, StackSettings, running_stack
@@ -33,7 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--video", type=Path, help="a clip of your own; without it one is generated")
     parser.add_argument("--model", default=locked_models()[0].name, help="a model's name, or weights of your own")
-    parser.add_argument("--port", type=int, help="port of the API; 8000 or any free one")
+    parser.add_argument("--port", type=port_number, help="port of the API; 8000 or any free one")
     add_container_arguments(parser)
     arguments = parser.parse_args()
     console = Console()

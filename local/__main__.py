@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 from local.backend import USER
-from local.errors import StackError
+from local.errors import ModelUnusable, StackError
 from local.holder import running_holder
 from local.machine import add_container_arguments, containers_of
+from local.ports import port_number
 from local.postgres import running_postgres
 from local.services import stop_on_signals
 from local.stack import DEFAULT_PORT, FOLDER, STATE, StackSettings, running_stack
@@ -20,7 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="serve until Ctrl-C")
-    up.add_argument("--port", type=int, default=DEFAULT_PORT)
+    up.add_argument("--port", type=port_number, default=DEFAULT_PORT)
     up.add_argument("--folder", type=Path, default=FOLDER, help="where everything of the stack is kept")
     up.add_argument("--model", type=Path, help="weights of your own: a .pt file or an OpenVINO export")
     add_container_arguments(up)
@@ -31,6 +32,8 @@ def main() -> int:
         return _down(arguments.folder)
     stop_on_signals()
     try:
+        if arguments.model is not None and not arguments.model.exists():
+            raise ModelUnusable(f"There is no {arguments.model}.")
         containers = containers_of(arguments)
         return _up(
             StackSettings(

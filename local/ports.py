@@ -1,6 +1,7 @@
 """Ports on loopback."""
 
 import socket
+from argparse import ArgumentTypeError
 
 from local.errors import PortInUse
 
@@ -12,6 +13,13 @@ def free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def port_number(text: str) -> int:
+    """Of the command line, for argparse."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise ArgumentTypeError(f"{text} is no port, which is a whole number from 1 to 65535")
+    return int(text)
 
 
 def require_free(port: int) -> None:

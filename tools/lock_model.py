@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contract import model_lock
@@ -36,7 +37,7 @@ def main(given: list[str]) -> int:
         entry = lock_model(
             arguments.weights, source=arguments.source, size=arguments.size, lock=LOCK_PATH, work=_WORK
         )
-    except (ModelUnusable, BotoCoreError, ClientError) as exc:
+    except (ModelUnusable, Boto3Error, BotoCoreError, ClientError) as exc:
         print(exc, file=sys.stderr)
         return 1
     formats = ", ".join(entry["formats"])
@@ -101,8 +102,10 @@ def _source(text: str) -> str:
         bucket, _, prefix = place.removeprefix("s3://").partition("/")
         if bucket and prefix:
             return place
-    elif "://" not in place and (REPOSITORY / place).resolve().is_relative_to(REPOSITORY / "models"):
-        return place
+    elif "://" not in place:
+        folder = (REPOSITORY / place).resolve()
+        if REPOSITORY / "models" in folder.parents:
+            return folder.relative_to(REPOSITORY).as_posix()
     raise argparse.ArgumentTypeError(f"{text} is neither s3://bucket/prefix nor a folder below models/")
 
 

@@ -43,8 +43,9 @@ def require_published(ssm: Any, abi: int) -> None:
     """Raises NotReleased where no machine image of this ABI is published, for whatever family of machines."""
     pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=PUBLISHED, Recursive=True)
     names = (each["Name"] for page in pages for each in page["Parameters"])
+    places = [name.removeprefix(f"{PUBLISHED}/").split("/") for name in names]  # abi/family/image-id
     # Of an image's parameters its id is written last.
-    abis = {name.removeprefix(f"{PUBLISHED}/").split("/")[0] for name in names if name.endswith("/image-id")}
+    abis = {place[0] for place in places if len(place) == 3 and place[2] == "image-id"}
     if str(abi) not in abis:
         raise NotReleased(
             f"This code needs runtime ABI {abi}, and no machine image of it is published; "

@@ -47,6 +47,7 @@ class StatedScope(permissions.IsAuthenticated):
 
 
 def opens(key: ApiKey, endpoint: Any) -> bool:
+    """Whether the key has the endpoint's scope; never where a browser alone may ask."""
     return endpoint.scope in key.scopes
 
 

@@ -68,14 +68,14 @@ def use_api_key(key: str) -> ApiKey | None:
 
 
 def use_api_key_for(key: str, wanted: Both[ApiKey, Other], *values: Any) -> tuple[ApiKey, Other] | None:
-    """The same together with what somebody wants of the key's user; None also where the user has no such thing."""
+    """The key's row, as of `use_api_key`, and what `wanted` finds of its user's; None where either lacks."""
     match = _KEY.fullmatch(key)
     found = None if match is None else wanted.first(match["prefix"], *values)
     return found if found is not None and _use(found[0], key) else None
 
 
 def _use(row: ApiKey, key: str) -> bool:
-    """Is this the key, and may it be used?"""
+    """Whether this is the key and may be used; notes the use, once a minute."""
     now = timezone.now()
     # The secret has 256 random bits, so a fast hash is as good as a slow one.
     if not hmac.compare_digest(row.digest, _digest(key)) or not row.user.is_active:

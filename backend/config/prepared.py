@@ -38,7 +38,7 @@ class _Preparing(psycopg.Cursor[Any]):
             cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
         return kept["preparing"]
 
-    def execute(self, query: Any, params: Any = None, **kwargs: Any) -> Self:
+    def execute(self, query: Any, params: Any = None) -> Self:  # type: ignore[override]  # Django gives no more
         return super().execute(query, params, prepare=True)
 
 
@@ -51,9 +51,10 @@ def run_prepared(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> t
     Raises Django's database errors.
     """
     connection.ensure_connection()
-    cursor = _Preparing.of(connection.connection)
-    connection._prepare_cursor(cursor).execute(statement, values)
-    return cursor.fetchone()
+    cursor = connection._prepare_cursor(_Preparing.of(connection.connection))
+    cursor.execute(statement, values)
+    row: tuple[Any, ...] | None = cursor.fetchone()
+    return row
 
 
 class Prepared(Generic[Row]):
@@ -112,7 +113,7 @@ class Both(Generic[Row, Other]):
             if number > 0
         }
         return _Compiled(
-            f"WITH one AS ({one.sql}) SELECT one.*, other.* FROM one, ({other.sql % tuple(holes)}) AS other",
+            f"WITH one AS ({one.sql}) SELECT one.*, other.* FROM one, ({_with(other.sql, holes)}) AS other",
             (*one.parameters, *other.parameters[:joint], *other.parameters[joint + 1 :]),
             one.places | beyond,
             one.width + other.width,
@@ -134,6 +135,11 @@ class _Compiled(Generic[Found]):
             given[place] = values[number]
         row = run_prepared(self.sql, given)
         return None if row is None else self.build(row)
+
+
+def _with(sql: str, placeholders: Sequence[str]) -> str:
+    """The statement with these in place of its own; percent signs that are none stay doubled."""
+    return sql.replace("%%", "%%%%") % tuple(placeholders)
 
 
 def _builder(compiler: SQLCompiler) -> Callable[[Any], Any]:

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from backend.gateways.errors import PartsRefused, StorageUnavailable, UploadGone
 from backend.gateways.s3 import MediaBucket
 from backend.gateways.stored import StoredObject
-from backend.videos.claiming import AGAIN_AFTER, ATTEMPTS, IN_PARTS, claimed, put_back, settle
+from backend.videos.claiming import AGAIN_AFTER, ATTEMPTS, IN_PARTS, claim, put_back, settle
 from backend.videos.models import Video, VideoStatus
 from contract.errors import ErrorCode
 
@@ -26,7 +26,7 @@ def assemble_once(bucket: MediaBucket) -> int:
 
     Doing it twice is harmless. Raises StorageUnavailable; it is then still due.
     """
-    video = claimed(IN_PARTS & Q(deleted_at=None), lease=LEASE)
+    video = claim(IN_PARTS & Q(deleted_at=None), lease=LEASE)
     if video is None:
         return 0
     known = {"video_id": video.pk, "attempt": video.probe_attempts + 1}
@@ -57,7 +57,7 @@ def assemble_once(bucket: MediaBucket) -> int:
     if changed or stored.size_bytes != video.size_bytes:
         columns |= _refused(ErrorCode.VIDEO_CHANGED)
     if settle(video, **columns):
-        logger.info("parts put together", extra={**known, **columns})
+        logger.info("parts put together", extra={**known, "refusal_code": columns.get("refusal_code", "")})
     return 1
 
 
@@ -65,7 +65,7 @@ def _put_together(video: Video, bucket: MediaBucket) -> StoredObject:
     """Raises UploadGone, PartsRefused and StorageUnavailable."""
     stored = bucket.stored(video.key)
     if stored is None:
-        # Gone: by another worker, or by us, whose answer was lost so that boto3 has asked again.
+        # UploadGone: they are one object already, by another worker or by a request of ours whose answer was lost.
         with contextlib.suppress(UploadGone):
             parts = list(bucket.all_parts(key=video.key, upload_id=video.upload_id))
             bucket.complete_parts(key=video.key, upload_id=video.upload_id, parts=parts)

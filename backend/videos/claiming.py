@@ -15,8 +15,11 @@ AGAIN_AFTER = timedelta(seconds=10)
 IN_PARTS = ~Q(upload_id="") & Q(etag="")  # S3 has not made one object of them, as far as is known
 
 
-def claimed(which: Q, *, lease: timedelta) -> Video | None:
-    """One that is due; if nothing more is heard of it, it is due again after `lease`."""
+def claim(which: Q, *, lease: timedelta) -> Video | None:
+    """Takes one that is due, or gives None; unheard of, it is due again after `lease`.
+
+    The video is as it was before: `probe_attempts` does not count this attempt.
+    """
     with transaction.atomic():
         # Locked rows are being claimed by another worker.
         video = (
@@ -33,6 +36,7 @@ def claimed(which: Q, *, lease: timedelta) -> Video | None:
 
 
 def put_back(video: Video, *, after: timedelta = AGAIN_AFTER, **columns: Any) -> None:
+    """It is due again after that long; nothing happens where it is settled or gone."""
     settle(video, probe_not_before=Now() + after, **columns)
 
 

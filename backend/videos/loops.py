@@ -17,8 +17,8 @@ FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
 STOP_SECONDS = 1.5
 WATCH_SECONDS = 1.0
-# No step takes so long: each call to AWS and each statement has a limit of its own.
-STALLED_AFTER_SECONDS = 300.0
+# Longer than any step: S3 may put parts together for minutes (assembling.LEASE), all else has limits far below.
+STALLED_AFTER_SECONDS = 900.0
 
 Step = Callable[[], int]
 

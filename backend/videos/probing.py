@@ -10,7 +10,7 @@ from django.conf import settings
 from backend.gateways.errors import ObjectChanged, StorageUnavailable
 from backend.gateways.s3 import MediaBucket
 from backend.probe.looking import ProbeFailed, Refusal, VideoFacts, look_at
-from backend.videos.claiming import ATTEMPTS, IN_PARTS, claimed, put_back, settle
+from backend.videos.claiming import ATTEMPTS, IN_PARTS, claim, put_back, settle
 from backend.videos.models import Video, VideoStatus
 from contract.errors import ErrorCode
 
@@ -21,7 +21,7 @@ LEASE = timedelta(minutes=3)  # longer than a look takes; a worker that dies mea
 
 def probe_once(bucket: MediaBucket) -> int:
     """Looks at one file and returns how many it took on. Raises StorageUnavailable; the file is then still due."""
-    video = claimed(~IN_PARTS, lease=LEASE)
+    video = claim(~IN_PARTS, lease=LEASE)
     if video is None:
         return 0
     try:

@@ -22,7 +22,10 @@ _PLAIN_JSON = frozenset({"*/*", JSONRenderer.media_type})
 
 
 def quick_answer(request: HttpRequest, view: APIView, analysis_id: uuid.UUID) -> HttpResponse | None:
-    """Raises Django's database errors."""
+    """The answer, or None where REST framework is to give it: another method or form, no key, or a refusal.
+
+    Raises Django's database errors.
+    """
     key = given_key(request) if request.method == "GET" else None
     if key is None or request.META.get("HTTP_ACCEPT", "*/*") not in _PLAIN_JSON:
         return None

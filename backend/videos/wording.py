@@ -70,7 +70,7 @@ def video_sentence(video: Video) -> str:
         case VideoStatus.ABORTED:
             return "The upload was aborted."
         case VideoStatus.PROBING:
-            return "The file is being looked at."
+            return "The file is being put together, or looked at."
         case VideoStatus.REFUSED:
             return FAILURES[ErrorCode(video.refusal_code)].sentence
     return ""

@@ -110,7 +110,7 @@ def _prune(arguments: argparse.Namespace, account: Account) -> None:
     for snapshot in list(images.orphans(account.ec2, found)):
         print(f"{'would remove' if arguments.dry_run else 'removing'} {snapshot}, whose image is gone")
         if not arguments.dry_run:
-            account.ec2.delete_snapshot(SnapshotId=snapshot)
+            images.remove_snapshot(account.ec2, snapshot)
 
 
 def _status(arguments: argparse.Namespace, account: Account) -> None:

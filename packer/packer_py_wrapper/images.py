@@ -2,8 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 CONTENT_TAG = "framebatch:content"
 ABI_TAG = "framebatch:runtime-abi"
@@ -62,9 +65,28 @@ def orphans(ec2: Any, found: list[Image]) -> Iterator[str]:
 
 def remove(ec2: Any, image: Image) -> None:
     """The image first: EC2 refuses to delete a snapshot that an image needs."""
-    ec2.deregister_image(ImageId=image.id)
+    with _unless_gone():
+        ec2.deregister_image(ImageId=image.id)
     for snapshot in image.snapshots:
+        remove_snapshot(ec2, snapshot)
+
+
+def remove_snapshot(ec2: Any, snapshot: str) -> None:
+    with _unless_gone():
         ec2.delete_snapshot(SnapshotId=snapshot)
+
+
+# Bakes of two families may end, and remove what is old, at the same time.
+_GONE = frozenset({"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidSnapshot.NotFound"})
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] not in _GONE:
+            raise
 
 
 def _image(found: dict[str, Any]) -> Image:

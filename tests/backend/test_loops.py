@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError
 
 from backend.gateways.errors import QueueUnavailable
-from backend.videos import loops
+from backend.videos import assembling, loops
 
 
 def test_loop_goes_on_after_every_kind_of_failure(monkeypatch: pytest.MonkeyPatch):
@@ -106,6 +106,11 @@ def test_a_step_is_closed_when_its_loop_ends_and_not_when_it_dies():
     loop.ensure_alive()
     loop.join(5)
     assert happened == ["turn", "turn", "closed"]
+
+
+def test_no_step_that_is_allowed_to_take_long_counts_as_hanging():
+    """S3 puts the parts of a large file together for minutes."""
+    assert assembling.LEASE.total_seconds() < loops.STALLED_AFTER_SECONDS
 
 
 def test_heartbeat_stops_when_a_step_hangs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -167,7 +167,7 @@ def test_a_format_that_cannot_be_written_is_refused_before_the_work(
 ) -> None:
     monkeypatch.setattr("exports.formats.find_spec", lambda _: None)
     assert analyse(march, export, tmp_path / "out", "--export", "parquet") == 1
-    assert capsys.readouterr().err == "Writing Parquet takes pyarrow: pip install pyarrow.\n"
+    assert capsys.readouterr().err == "Writing Parquet takes pyarrow: .venv/bin/python -m pip install pyarrow.\n"
     assert not (tmp_path / "out").exists()
 
 

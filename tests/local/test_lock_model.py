@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,25 @@ def test_what_cannot_be_brought_or_opened_leaves_the_lock_as_it_was(weights: Pat
     assert lock.read_bytes() == before
 
 
+def test_bucket_that_takes_nothing_is_one_sentence(
+    weights: Path, lock: Path, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+):
+    """With a model that was exported before."""
+    (demo, *_) = locked_models()
+    exported = replace(demo, root=str(shutil.copytree(demo.root, tmp_path / "exported")))
+    monkeypatch.setattr("tools.lock_model.LOCK_PATH", lock)
+    monkeypatch.setattr("tools.lock_model.described", lambda path, work: exported)
+    monkeypatch.setattr("tools.lock_model.export_by", lambda *_, folder: (folder / "My Shapes.onnx").touch())
+    before = lock.read_bytes()
+
+    assert main([str(weights), "--source", "s3://no-such-bucket/my-shapes"]) == 1
+
+    said = capsys.readouterr().err
+    assert "NoSuchBucket" in said
+    assert len(said.splitlines()) == 1
+    assert lock.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -96,6 +116,7 @@ def test_what_cannot_be_brought_or_opened_leaves_the_lock_as_it_was(weights: Pat
             ("--source", "https://example.org/x"), "is neither s3://bucket/prefix nor a", id="a web server"
         ),
         pytest.param(("--source", "s3://bucket"), "is neither s3://bucket/prefix nor a", id="a whole bucket"),
+        pytest.param(("--source", "models"), "is neither s3://bucket/prefix nor a", id="all models"),
         pytest.param(("--source", "../elsewhere"), "is neither s3://bucket/prefix nor a", id="another folder"),
         pytest.param(("--source", "models/x", "--size", "640"), "is no HEIGHTxWIDTH", id="one side"),
     ],

@@ -8,7 +8,7 @@ import pytest
 from contract.manifest import RUNTIME_ABI, RuntimeManifest
 from local.runtime import locked_models
 from packer.packer_py_wrapper.content import REPOSITORY, content_of
-from packer.packer_py_wrapper.images import images
+from packer.packer_py_wrapper.images import images, remove
 from tests.packer.fake_packer import register
 
 IMAGE_ID = f"/framebatch/runtime/{RUNTIME_ABI}/g6/image-id"
@@ -222,6 +222,19 @@ def test_pruning_keeps_the_newest_and_the_published(call, ec2, variables, manife
     assert {image.id for image in left} == {published.id, newest.id}
     assert _snapshots(ec2) == {snapshot for image in left for snapshot in image.snapshots}
     assert call("prune", "--keep", "1") == (0, "", "")
+
+
+def test_what_another_pruning_was_faster_with_is_gone_all_the_same(call, ec2):
+    """Bakes of two families end at the same time, and each of them prunes."""
+    for content in "ab":
+        register(ec2, content=content, abi=str(RUNTIME_ABI), family="g6")
+    first, second = (image for image in images(ec2))
+
+    remove(ec2, second)
+    remove(ec2, second)
+
+    assert images(ec2) == [first]
+    assert _snapshots(ec2) == set(first.snapshots)
 
 
 def test_pruning_counts_each_family_for_itself(call, ec2):

@@ -155,7 +155,7 @@ variable "environment" {
 
   validation {
     condition     = alltrue([for name, value in var.environment : can(regex(local.settings[name].pattern, value)) if can(local.settings[name])])
-    error_message = "A setting of the backend has a value that it does not take: ${join("; ", [for name in keys(var.environment) : "${name} must be ${local.settings[name].words}" if can(local.settings[name])])}."
+    error_message = "A setting of the backend has a value that it does not take: ${join("; ", [for name, value in var.environment : "${name} must be ${local.settings[name].words}" if can(local.settings[name]) && !can(regex(local.settings[name].pattern, value))])}."
   }
 }
 

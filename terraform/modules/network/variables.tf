@@ -91,13 +91,18 @@ variable "allowed_cidrs" {
   }
 
   validation {
-    condition     = alltrue([for cidr in var.allowed_cidrs : try(cidrsubnet(cidr, 0, 0), cidr) == cidr]) && length(distinct(var.allowed_cidrs)) == length(var.allowed_cidrs)
-    error_message = "The allowed_cidrs must differ from each other, and each begin with the first address of its block: ${join(", ", distinct([for cidr in var.allowed_cidrs : try(cidrsubnet(cidr, 0, 0), cidr)]))}."
+    condition     = alltrue([for cidr in var.allowed_cidrs : try(cidrsubnet(cidr, 0, 0), cidr) == cidr])
+    error_message = "The allowed_cidrs must each begin with the first address of their block: ${join(", ", distinct([for cidr in var.allowed_cidrs : try(cidrsubnet(cidr, 0, 0), cidr)]))}."
+  }
+
+  validation {
+    condition     = length(distinct(var.allowed_cidrs)) == length(var.allowed_cidrs)
+    error_message = "The allowed_cidrs must differ from each other."
   }
 
   validation {
     condition     = length(var.allowed_cidrs) <= 30
-    error_message = "The allowed_cidrs must be 30 at most: each takes two of the 60 rules that a security group has, one for HTTPS and one for what is sent there."
+    error_message = "The allowed_cidrs must be 30 at most: each takes two of the 60 incoming rules that a security group may have, one for HTTPS and one for port 80, which redirects."
   }
 }
 

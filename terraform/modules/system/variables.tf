@@ -10,8 +10,13 @@ variable "name" {
   }
 
   validation {
-    condition     = !strcontains(var.name, "--") && !can(regex("^(aws$|internal-|sg-|sthree-|xn--|amzn-s3-demo-)", var.name))
-    error_message = "The name must not have two hyphens in a row, which a database's name may not, nor be aws or begin with internal-, sg-, sthree-, xn-- or amzn-s3-demo-, which AWS keeps for itself."
+    condition     = !strcontains(var.name, "--")
+    error_message = "The name must not have two hyphens in a row, which a database's name may not."
+  }
+
+  validation {
+    condition     = !can(regex("^(aws$|internal-|sg-|sthree-|amzn-s3-demo-)", var.name))
+    error_message = "The name must not be aws, nor begin with internal-, sg-, sthree- or amzn-s3-demo-, which AWS keeps for itself."
   }
 }
 

@@ -224,6 +224,16 @@ run "refuses_a_zone_that_is_not_there" {
   expect_failures = [var.availability_zones]
 }
 
+run "refuses_browsers_within_a_block" {
+  command = plan
+
+  variables {
+    allowed_cidrs = ["203.0.113.7/24"]
+  }
+
+  expect_failures = [var.allowed_cidrs]
+}
+
 run "refuses_the_same_browsers_twice" {
   command = plan
 

@@ -77,3 +77,13 @@ run "refuses_a_name_that_a_database_may_not_have" {
 
   expect_failures = [var.name]
 }
+
+run "refuses_a_name_that_aws_keeps" {
+  command = plan
+
+  variables {
+    name = "aws"
+  }
+
+  expect_failures = [var.name]
+}
