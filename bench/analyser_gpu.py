@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import importlib.util
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -45,8 +44,6 @@ def main() -> int:
     options = parser.parse_args()
     if not _gpu_at_hand():
         sys.exit("No GPU is at hand: this measures on a GPU of NVIDIA that torch can use.")
-    if not all(os.environ.get(f"FRAMEBATCH_{name}") for name in ("VIDEOS", "MODELS")):
-        sys.exit("FRAMEBATCH_VIDEOS and FRAMEBATCH_MODELS must name the folders with the clip and the weights.")
     from bench.lab import OUT, open_lab
 
     with (

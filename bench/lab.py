@@ -137,7 +137,10 @@ class Lab:
 @contextmanager
 def open_lab(scratch: Path, *, rounds: int, frames: int) -> Iterator[Lab]:
     """Needs FRAMEBATCH_VIDEOS and FRAMEBATCH_MODELS, as tests do. The export is kept between runs."""
-    videos, models = (Path(os.environ[f"FRAMEBATCH_{name}"]) for name in ("VIDEOS", "MODELS"))
+    given = [os.environ.get(f"FRAMEBATCH_{name}") for name in ("VIDEOS", "MODELS")]
+    if not all(given):
+        sys.exit("FRAMEBATCH_VIDEOS and FRAMEBATCH_MODELS must name the folders with the clip and the weights.")
+    videos, models = (Path(folder) for folder in given if folder)
     settings = StackSettings(
         folder=OUT / "stack", port=free_port(), own_model=models / "yolov8n_coco.pt", job_vcpus=1
     )
