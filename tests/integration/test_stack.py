@@ -117,12 +117,14 @@ def test_a_stack_that_ends_leaves_no_process_and_no_lock(terminal, number):
 def test_results_outlive_the_stack_and_unfinished_work_is_closed(tmp_path):
     """The queue and the jobs are in memory, so what was under way must not wait for ever."""
     video = make_demo_video(tmp_path / "scene.mp4", seconds=8)
+    longer = make_demo_video(tmp_path / "longer.mp4", seconds=30)  # so that it cannot end while the stack does
     settings = StackSettings(folder=tmp_path / "stack", port=free_port(), job_environment={"CHUNK_FRAMES": "8"})
     with running_stack(settings) as stack, Client(stack.url, stack.api_key) as client:
         video_id = client.upload(video.path)["id"]
+        longer_id = client.upload(longer.path)["id"]
         finished = client.request_analysis(video_id, model="demo-shapes")["id"]
         before = client.wait(finished, seconds=60)
-        unfinished = client.request_analysis(video_id, model="demo-shapes")["id"]
+        unfinished = client.request_analysis(longer_id, model="demo-shapes")["id"]
         wait_until(lambda: client.analysis(unfinished)["status"] == "running")
 
     with running_stack(settings) as stack, Client(stack.url, stack.api_key) as client:
