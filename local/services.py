@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class Service:
 
     def start(self) -> None:
         self.log_folder.mkdir(parents=True, exist_ok=True)
-        with self.log_path.open("ab") as log:
+        with self.log_path.open("ab") as log, _undisturbed():
             self.process = subprocess.Popen(
                 self.argv,
                 env=dict(self.environment),
@@ -53,10 +54,11 @@ class Service:
 
     def keep_alive(self) -> None:
         """Starts an ended service again. Raises ServiceFailed where that is not possible."""
-        if self.process is None or self.process.poll() is None:
+        code = self._exit_code()
+        if self.process is None or code is None:
             return
         if not self.restart or self.restarts >= _RESTARTS_ALLOWED:
-            raise ServiceFailed(f"{self.name} ended with code {self.process.returncode}:\n{self.log_tail()}")
+            raise ServiceFailed(f"{self.name} ended with code {code}:\n{self.log_tail()}")
         self.restarts += 1
         self.start()
 
@@ -64,7 +66,7 @@ class Service:
         """Raises ServiceFailed when the process ends first or the time is up."""
         deadline = time.monotonic() + seconds
         while not ready():
-            if self.process is None or self.process.poll() is not None:
+            if self.process is None or self._exit_code() is not None:
                 raise ServiceFailed(f"{self.name} ended while it started:\n{self.log_tail()}")
             if time.monotonic() > deadline:
                 raise ServiceFailed(f"{self.name} was not ready after {seconds:.0f} s:\n{self.log_tail()}")
@@ -83,6 +85,11 @@ class Service:
             self.process.wait()
         self.process = None
 
+    def _exit_code(self) -> int | None:
+        """None while it runs, and before it was started."""
+        with _undisturbed():
+            return self.process and self.process.poll()
+
     def log_tail(self, lines: int = 15) -> str:
         if not self.log_path.exists():
             return "(nothing logged)"
@@ -96,10 +103,39 @@ def stop_on_signals() -> None:
     def stop(*_: object) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
+        _interruption.came = True
+        if not _interruption.waits:
+            raise KeyboardInterrupt
 
+    _interruption.came = False
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+
+
+@dataclass(slots=True)
+class _Interruption:
+    waits: bool = False  # for the end of a block that it must not disturb
+    came: bool = False
+
+
+_interruption = _Interruption()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Puts KeyboardInterrupt off to the end of the block.
+
+    A `Popen` that is left between taking its lock and giving it back keeps it, and its `wait` never ends; one that
+    is left before it is stored is a process that nobody stops.
+    """
+    before = _interruption.came
+    _interruption.waits = True
+    try:
+        yield
+    finally:
+        _interruption.waits = False
+        if _interruption.came and not before:
+            raise KeyboardInterrupt
 
 
 def _end_with_parent() -> None:
