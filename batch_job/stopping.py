@@ -44,7 +44,8 @@ class StopSignal:
 
     def _hear(self, _number: int, _frame: FrameType | None) -> None:
         if not self._asked.is_set():
-            self._asked.set()
+            # First: to set an Event whose lock this very thread holds, inside its `wait`, takes for ever.
             last_word = threading.Timer(_STOP_WITHIN_SECONDS, os._exit, (self._exit_code,))
             last_word.daemon = True
             last_word.start()
+            self._asked.set()
