@@ -14,13 +14,14 @@ SIZE ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup --max-worker-restart 0
 PINS := constraints.txt pyproject.toml
 # A checkpoint is exported with torch, which the demo's own model does not need.
 HOW := $(if $(CONTAINERS),--containers $(if $(BASE),--base "$(BASE)"))
 FOR_MODEL := $(if $(filter %.pt,$(wildcard $(MODEL))),.venv/.torch,.venv/.local)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-terraform lint openapi demo-model image image-backend release bench bench-images bench-first-run bench-analyser bench-analyser-gpu terraform-docs terraform-inputs costs lock clean
+.PHONY: help demo up down test test-images test-terraform lint openapi demo-model image image-backend release bench bench-images bench-first-run bench-analyser bench-analyser-gpu terraform-docs terraform-inputs costs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,11 +35,14 @@ up: $(FOR_MODEL) ## Serve everything on http://localhost:8000 (PORT=) until Ctrl
 down: ## Stop a stack that serves in another terminal
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; else echo "no stack is running"; fi
 
-test: .venv/.test ## Run all tests
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --max-worker-restart 0
+test: .venv/.test ## Run the tests of all code, which need neither container engine, terraform nor GPU
+	@$(PYTEST) --ignore tests/images --ignore tests/terraform
 
-test-terraform: .venv/.test .venv/.checkov ## Run the tests of terraform/ alone; takes terraform, and TF_PLUGIN_DIR where its provider lies at hand
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --max-worker-restart 0 tests/terraform
+test-images: .venv/.test ## Build both images, bake a machine, and run jobs in containers on it; takes podman, runc, mmdebstrap, packer
+	@$(PYTEST) tests/images
+
+test-terraform: .venv/.test .venv/.checkov ## Run the tests of terraform/; takes terraform, and TF_PLUGIN_DIR where its provider lies at hand
+	@$(PYTEST) tests/terraform
 
 lint: .venv/.test ## Check style, types and import rules
 	@$(BIN)/ruff check .

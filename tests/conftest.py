@@ -18,6 +18,11 @@ settings.load_profile("unhurried")
 TEARDOWN_SECONDS = 600
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are cores: about half of a test's time is waiting, for servers, processes and their ends."""
+    return (os.cpu_count() or 1) + 2
+
+
 def pytest_runtest_logfinish() -> None:
     """boto3's session keeps the keys that it began with: where a test that has set others ran first, everything
     that the same process signed afterwards was refused. What a test has set is undone by now.

@@ -74,7 +74,7 @@ def test_a_release_follows_the_tests_and_never_meets_another():
 
 
 def test_terraform_is_tested_where_it_is_there_or_the_run_fails():
-    """`make test` skips what it lacks, and a release must not pass because of it."""
+    """Its tests skip what they lack, and a release must not pass because of it."""
     job = _workflow("test")["jobs"]["terraform"]
 
     assert job["env"]["CI"] == "true"
