@@ -253,3 +253,28 @@ run "refuses_more_browsers_than_rules" {
 
   expect_failures = [var.allowed_cidrs]
 }
+
+run "refuses_a_zone_that_has_not_every_endpoint" {
+  command = plan
+
+  variables {
+    nat_gateways        = 1
+    interface_endpoints = true
+  }
+
+  override_data {
+    target = data.aws_vpc_endpoint_service.this["batch"]
+    values = { availability_zones = ["eu-central-1a", "eu-central-1c"] }
+  }
+
+  expect_failures = [data.aws_vpc_endpoint_service.this["batch"]]
+}
+
+run "asks_for_endpoints_only_where_there_shall_be_any" {
+  command = plan
+
+  assert {
+    condition     = length(data.aws_vpc_endpoint_service.this) == 0
+    error_message = "A zone without endpoints serves where nobody asks for them."
+  }
+}
