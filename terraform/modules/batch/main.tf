@@ -158,7 +158,7 @@ resource "aws_batch_compute_environment" "this" {
     create_before_destroy = true
   }
 
-  # When an environment is destroyed, its machines sign off with the role.
+  # While an environment is destroyed, its machines still tell with the role how their tasks end.
   depends_on = [aws_iam_role_policy.machine]
 }
 

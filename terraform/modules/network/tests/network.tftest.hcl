@@ -278,3 +278,27 @@ run "asks_for_endpoints_only_where_there_shall_be_any" {
     error_message = "A zone without endpoints serves where nobody asks for them."
   }
 }
+
+run "refuses_more_ports_than_a_group_has_rules" {
+  command = plan
+
+  variables {
+    webhook_ports = concat([443], range(8000, 8050))
+  }
+
+  expect_failures = [var.webhook_ports]
+}
+
+run "takes_as_many_ports_as_a_group_has_rules_for" {
+  command = plan
+
+  variables {
+    webhook_ports = concat([443], range(8000, 8049))
+    mail_port     = 465
+  }
+
+  assert {
+    condition     = length([for key, rule in aws_vpc_security_group_egress_rule.internet : key if startswith(key, "backend")]) == 51
+    error_message = "Each port takes a rule, and mail one more: with those to the database and the endpoints they are no more than 60."
+  }
+}
