@@ -2,9 +2,12 @@
 # start would be the first to say so.
 
 locals {
-  images = { for image in distinct(compact([var.analysis_image, var.backend_image, var.migrate_image])) :
-    image => regex("^[^/]+/([^:@]+)(?:@(sha256:[0-9a-f]{64})|:([A-Za-z0-9._-]+))$", image)
-  if can(regex("^[^/]+/([^:@]+)(?:@(sha256:[0-9a-f]{64})|:([A-Za-z0-9._-]+))$", image)) }
+  # Repository, digest and tag, of what is written as an image; the modules refuse what is not.
+  parts = {
+    for image in compact([var.analysis_image, var.backend_image, var.migrate_image]) :
+    image => try(regex("^[^/]+/([^:@]+)(?:@(sha256:[0-9a-f]{64})|:([A-Za-z0-9._-]+))$", image), null)...
+  }
+  images = { for image, parts in local.parts : image => parts[0] if parts[0] != null }
 }
 
 data "aws_ecr_repositories" "all" {
