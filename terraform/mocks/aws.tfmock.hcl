@@ -28,3 +28,34 @@ mock_data "aws_ec2_instance_type_offerings" {
     ]
   }
 }
+
+mock_data "aws_ssm_parameters_by_path" {
+  defaults = {
+    names = [
+      "/framebatch/runtime/1/c6i/image-id", "/framebatch/runtime/1/c7i/image-id", "/framebatch/runtime/1/g5g/image-id",
+      "/framebatch/runtime/1/g6/image-id", "/framebatch/runtime/1/g6/manifest",
+    ]
+  }
+}
+
+mock_data "aws_ecr_repositories" {
+  defaults = { names = ["framebatch/analysis", "framebatch/backend"] }
+}
+
+mock_data "aws_rds_orderable_db_instance" {
+  defaults = { instance_class = "db.t4g.micro", availability_zones = ["eu-central-1a", "eu-central-1b"] }
+}
+
+mock_data "aws_vpc_endpoint_service" {
+  defaults = { availability_zones = ["eu-central-1a", "eu-central-1b", "eu-central-1c"] }
+}
+
+mock_data "aws_secretsmanager_secret" {
+  defaults = { kms_key_id = "" }
+}
+
+mock_data "aws_secretsmanager_secret_versions" {
+  defaults = {
+    versions = [{ created_time = "2026-11-28T12:00:00Z", last_accessed_date = "", version_id = "1", version_stages = ["AWSCURRENT"] }]
+  }
+}

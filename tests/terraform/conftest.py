@@ -22,10 +22,12 @@ from tools import lambda_zip
 
 REGION = "us-east-1"
 DOMAIN = "video.example.org"
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 MAIL_URL = "smtps://user:password@mail.example.org/no-reply@example.org"
 
 # What moto does not have. Each of these files holds nothing else, and terraform's own mocks check them.
-NOT_IN_MOTO = ("redrive_allow.tf", "autoscaling.tf", "budget.tf")
+NOT_ASKED_OF_MOTO = ("orderable.tf", "endpoint_services.tf")
+NOT_IN_MOTO = (*NOT_ASKED_OF_MOTO, "redrive_allow.tf", "autoscaling.tf", "budget.tf")
 
 PROVIDER_FOR_MOTO = """
 provider "aws" {
@@ -181,6 +183,7 @@ def applied_account(moto_account: Account, untouched: dict[str, set[str]], stage
         variables={
             "region": REGION,
             "missing_service_roles": ["spot"],  # `given` has the other
+            "force_delete": True,
             "github": {"repository": "example/framebatch", "bake_clip_arn": "arn:aws:s3:::clips/street.mp4"},
         },
     )
@@ -190,9 +193,22 @@ def applied_account(moto_account: Account, untouched: dict[str, set[str]], stage
 
 
 @pytest.fixture(scope="session")
+def images(moto_account: Account, applied_account: Configuration) -> dict[str, str]:
+    """What was pushed to the repositories of `terraform/account`; of the backend, the next image too."""
+    ecr = moto_account.client("ecr")
+    repositories = applied_account.outputs()["repository_urls"]
+    for part, tag in (("analysis", "0123abc"), ("backend", "0123abc"), ("backend", "0123abc-next")):
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"digest": tag}}
+        ecr.put_image(
+            repositoryName=repositories[part].partition("/")[2], imageTag=tag, imageManifest=json.dumps(manifest)
+        )
+    return {part: f"{url}:0123abc" for part, url in repositories.items()}
+
+
+@pytest.fixture(scope="session")
 def applied(
     moto_account: Account,
-    applied_account: Configuration,
+    images: dict[str, str],
     published_image: None,
     staged: Path,
     lambda_package: Path,
@@ -200,7 +216,6 @@ def applied(
     given: Given,
 ) -> Applied:
     """`terraform/environments/minimal`, applied once for all tests."""
-    repositories = applied_account.outputs()["repository_urls"]
     configuration = Configuration(
         folder=staged / "environments" / "minimal",
         environment=moto_account.environment,
@@ -209,8 +224,8 @@ def applied(
             "availability_zones": [f"{REGION}a", f"{REGION}b"],
             "domain_name": DOMAIN,
             "hosted_zone_id": given.hosted_zone_id,
-            "analysis_image": f"{repositories['analysis']}:0123abc",
-            "backend_image": f"{repositories['backend']}:0123abc",
+            "analysis_image": images["analysis"],
+            "backend_image": images["backend"],
             "lambda_package": str(lambda_package),
             "database_ca_bundle": str(authority),
             "mail": {"url_secret_arn": given.mail_url_secret_arn, "port": 465},

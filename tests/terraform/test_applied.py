@@ -72,6 +72,22 @@ def test_private_zone_is_refused_at_plan(applied):
     assert "The zone of the hosted_zone_id is private" in " ".join(planned.stderr.split())
 
 
+def test_images_and_secrets_that_are_not_there_are_refused_at_plan(applied, images):
+    """terraform's mocks find whatever they are asked for."""
+    unknown = "arn:aws:secretsmanager:us-east-1:123456789012:secret:framebatch/mail-url-AbCdEf"
+    mail = json.dumps({"url_secret_arn": unknown})
+    planned = applied.configuration.run(
+        "plan",
+        "-refresh=false",
+        f"-var=analysis_image={images['analysis']}-unpushed",
+        f"-var=mail={mail}",
+    )
+    assert planned.returncode == 1
+    said = " ".join(planned.stderr.replace("\n", "").split())
+    assert f'data.aws_ecr_image.pushed["{images["analysis"]}-unpushed"]' in said
+    assert f"Secrets Manager Secret ({unknown}): couldn't find resource" in said
+
+
 def test_state_lies_where_the_example_says(applied_account, applied, tmp_path):
     """With the bucket that terraform/account made, locked while it is written, and settings for moto alone."""
     example = (TERRAFORM / "environments" / "state.tf.example").read_text(encoding="utf-8")

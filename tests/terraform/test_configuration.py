@@ -92,6 +92,26 @@ def test_every_rule_of_a_variable_refuses_something(module):
     assert rules <= refused
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_every_condition_of_what_is_looked_up_refuses_something(module):
+    """What AWS has is held against what is asked of it, with a sentence and a run for each, as a variable is."""
+    conditions = Counter[str]()
+    for kind, name, body in re.findall(
+        r'^data "(\w+)" "(\w+)" \{\n(.*?)^\}', _text(TERRAFORM / module, "*.tf"), re.M | re.S
+    ):
+        sentences = re.findall(r'^      error_message = "(.*)"$', body, re.MULTILINE)
+        assert len(sentences) == body.count("postcondition {")
+        assert all(re.fullmatch(r"[A-Z$\w].*\.", sentence) for sentence in sentences), sentences
+        conditions[f"{kind}.{name}"] += len(sentences)
+    runs = _text(TERRAFORM / module, "tests/*.tftest.hcl")
+    refused = Counter(re.findall(r"expect_failures = \[data\.(\w+\.\w+)", runs))
+    assert conditions - ON_MOTO <= refused
+
+
+# What terraform's mocks cannot play: `test_private_zone_is_refused_at_plan`.
+ON_MOTO = Counter({"aws_route53_zone.this": 1})
+
+
 def test_idle_machines_leave_after_the_delay_that_is_set_and_at_once_when_it_is_taken_back(tmp_path, monkeypatch):
     """With a stand-in for AWS's command line, and the requests held against AWS's own description of them."""
     batch = stage(tmp_path) / "modules" / "batch"

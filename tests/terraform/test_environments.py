@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.terraform.conftest import PROVIDER_FOR_MOTO, REGION
+from tests.terraform.conftest import NOT_ASKED_OF_MOTO, PROVIDER_FOR_MOTO, REGION
 from tests.terraform.running import TERRAFORM, Configuration, stage
 
 pytestmark = [pytest.mark.xdist_group("terraform"), pytest.mark.timeout(900)]
-
-IMAGES = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/framebatch"
 
 
 class Planned:
@@ -39,12 +37,13 @@ class Planned:
 @pytest.fixture(scope="module")
 def plans(
     moto_account: Any,
+    images: dict[str, str],
     published_image: None,
     lambda_package: Path,
     authority: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Planned]:
-    folder = stage(tmp_path_factory.mktemp("planned"))
+    folder = stage(tmp_path_factory.mktemp("planned"), without=NOT_ASKED_OF_MOTO)
     plans = {}
     for name in ("minimal", "production"):
         environment = folder / "environments" / name
@@ -57,8 +56,8 @@ def plans(
                 "availability_zones": [f"{REGION}a", f"{REGION}b"],
                 "domain_name": "video.example.org",
                 "certificate_arn": f"arn:aws:acm:{REGION}:123456789012:certificate/1",
-                "analysis_image": f"{IMAGES}/analysis:1",
-                "backend_image": f"{IMAGES}/backend:1",
+                "analysis_image": images["analysis"],
+                "backend_image": images["backend"],
                 "lambda_package": str(lambda_package),
                 "database_ca_bundle": str(authority),
                 "alarm_emails": ["operators@example.org"],

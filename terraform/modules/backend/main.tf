@@ -3,6 +3,33 @@
 data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
 
+# ECS starts no container without its secrets, and says so to nobody who applies. What they hold is not read.
+data "aws_secretsmanager_secret" "mail" {
+  count = var.mail_url_secret_arn == null ? 0 : 1
+
+  arn = var.mail_url_secret_arn
+
+  lifecycle {
+    postcondition {
+      condition     = self.kms_key_id == "" || endswith(self.kms_key_id, "alias/aws/secretsmanager")
+      error_message = "The secret of mail_url_secret_arn, ${self.name}, must be encrypted with Secrets Manager's own key: with ${self.kms_key_id} the API's containers cannot read it. Make it anew without --kms-key-id."
+    }
+  }
+}
+
+data "aws_secretsmanager_secret_versions" "mail" {
+  count = length(data.aws_secretsmanager_secret.mail)
+
+  secret_id = data.aws_secretsmanager_secret.mail[0].arn
+
+  lifecycle {
+    postcondition {
+      condition     = try(length(self.versions), 0) > 0
+      error_message = "The secret of mail_url_secret_arn, ${data.aws_secretsmanager_secret.mail[0].name}, has no value: `aws secretsmanager put-secret-value` gives it one, such as smtps://user:password@mail.example.org/no-reply@example.org."
+    }
+  }
+}
+
 # Which models the published machine image has. Read here, so that a new image gives the backend a new revision.
 data "aws_ssm_parameter" "manifest" {
   name = "/framebatch/runtime/${local.contract.runtime_abi}/${var.image_family}/manifest"

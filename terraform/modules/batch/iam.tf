@@ -44,11 +44,12 @@ resource "aws_iam_instance_profile" "machine" {
 }
 
 data "aws_iam_policy_document" "machine" {
-  # AWS Batch makes the clusters of its environments, under names of its own choice.
+  # AWS Batch makes the clusters of its environments, under names of its own choice. Attachments are told of where the
+  # account has awsvpcTrunking on: each machine then gets an interface as it joins. Leaving is AWS Batch's, so that nobody who
+  # breaks out of a job takes machines, of whatever cluster, away.
   statement {
     sid = "JoinCluster"
     actions = [
-      "ecs:DeregisterContainerInstance",
       "ecs:RegisterContainerInstance",
       "ecs:SubmitAttachmentStateChanges",
       "ecs:SubmitContainerStateChange",
@@ -103,7 +104,8 @@ data "aws_iam_policy_document" "execution" {
     resources = ["${aws_cloudwatch_log_group.jobs.arn}:*"]
   }
 
-  # AWS knows no resource for it. The agent pulls with this role where a task has one, and with the machine's else.
+  # AWS knows no resource for it. Whether a machine pulls with this role or with its own, ECS tells it for each task, and AWS's
+  # guides name the one or the other: so both may.
   statement {
     sid       = "SignInToRegistry"
     actions   = ["ecr:GetAuthorizationToken"]

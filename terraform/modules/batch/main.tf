@@ -4,8 +4,20 @@ data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
 
 # What Packer has published for the ABI that this code was written for; without it there is nothing to run jobs on.
+data "aws_ssm_parameters_by_path" "published" {
+  path      = "/framebatch/runtime/${local.contract.runtime_abi}"
+  recursive = true
+
+  lifecycle {
+    postcondition {
+      condition     = contains([for name in self.names : split("/", name)[4] if endswith(name, "/image-id")], var.image_family)
+      error_message = "No machine image for the image_family ${var.image_family} and ABI ${local.contract.runtime_abi} is published in this region, ${length(self.names) == 0 ? "nor for any other family" : "but for ${join(", ", distinct([for name in self.names : split("/", name)[4]]))}"}: bake and publish one, as docs/images.md says, or let image_family and instance_types be others."
+    }
+  }
+}
+
 data "aws_ssm_parameter" "image_id" {
-  name = "/framebatch/runtime/${local.contract.runtime_abi}/${var.image_family}/image-id"
+  name = "${data.aws_ssm_parameters_by_path.published.path}/${var.image_family}/image-id"
 }
 
 data "aws_ami" "published" {
@@ -146,7 +158,7 @@ resource "aws_batch_compute_environment" "this" {
     create_before_destroy = true
   }
 
-  # When an environment is destroyed, its machines sign off with the role.
+  # While an environment is destroyed, its machines still tell with the role how their tasks end.
   depends_on = [aws_iam_role_policy.machine]
 }
 

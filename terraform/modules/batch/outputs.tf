@@ -11,6 +11,9 @@ output "job_queue_arns" {
 output "image_family" {
   description = "Family of machines whose machine image jobs run on."
   value       = var.image_family
+
+  # Whoever reads its manifest reads it after it is known to be there.
+  depends_on = [data.aws_ssm_parameters_by_path.published]
 }
 
 output "job_definition" {

@@ -8,6 +8,11 @@ variable "subnet_ids" {
   description = "Private subnets in at least two zones."
 }
 
+variable "availability_zones" {
+  type        = list(string)
+  description = "Zones of the subnets."
+}
+
 variable "security_group_id" {
   type        = string
   description = "Lets the backend and jobs in."

@@ -121,6 +121,11 @@ variable "webhook_ports" {
     condition     = contains(var.webhook_ports, 443) && alltrue([for port in var.webhook_ports : floor(port) == port && port >= 1 && port <= 65535 && port != 25])
     error_message = "The webhook_ports must be whole numbers from 1 to 65535, 443 among them, and not 25, at which machines of AWS reach nobody."
   }
+
+  validation {
+    condition     = length(distinct(var.webhook_ports)) <= 50
+    error_message = "The webhook_ports must be 50 at most, and are ${length(distinct(var.webhook_ports))}: each takes one of the 60 outgoing rules that a security group may have."
+  }
 }
 
 variable "mail_port" {

@@ -16,6 +16,11 @@ variable "package" {
     condition     = endswith(var.package, ".zip")
     error_message = "The Lambda's package must be a zip file, whose name ends in .zip; `make lambda-zip` makes it."
   }
+
+  validation {
+    condition     = fileexists(var.package) ? startswith(filebase64(var.package), "UEsD") : true # as a zip file begins that has files
+    error_message = "The Lambda's package ${var.package} is no zip file, or has nothing in it; `make lambda-zip` makes it."
+  }
 }
 
 variable "environment" {

@@ -34,6 +34,7 @@ module "database" {
   source = "../database"
 
   name                 = var.name
+  availability_zones   = var.network.availability_zones
   subnet_ids           = module.network.private_subnet_ids
   security_group_id    = module.network.security_group_ids["database"]
   engine_version       = var.database.engine_version

@@ -104,7 +104,8 @@ class Permissions:
     def calls_of_the_agent(self) -> list[Call]:
         """What the ECS agent on a job's machine calls with the machine's role.
 
-        "Amazon ECS container instance IAM role" lists them, and more that makes clusters, as AWS Batch does.
+        "Amazon ECS container instance IAM role" lists them, and two more: what makes clusters, as AWS Batch does,
+        and what takes a machine out of one, which the agent has no call for.
         """
         (role,) = (one for one in self.of("aws_iam_role") if one["name"] == self.outputs["role_names"]["machine"])
         account = role["arn"].split(":")[4]
@@ -112,7 +113,6 @@ class Permissions:
         ecs = f"arn:aws:ecs:{region}:{account}"
         on_cluster = (
             "RegisterContainerInstance",
-            "DeregisterContainerInstance",
             "SubmitContainerStateChange",
             "SubmitTaskStateChange",
             "SubmitAttachmentStateChanges",

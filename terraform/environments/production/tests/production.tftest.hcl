@@ -2,6 +2,11 @@ mock_provider "aws" {
   source = "../../mocks"
 }
 
+override_data {
+  target = module.framebatch.module.database.data.aws_rds_orderable_db_instance.this
+  values = { instance_class = "db.m7g.large", availability_zones = ["eu-central-1a", "eu-central-1b"] }
+}
+
 variables {
   region             = "eu-central-1"
   availability_zones = ["eu-central-1a", "eu-central-1b"]

@@ -436,3 +436,33 @@ run "refuses_a_setting_of_no_such_value" {
 
   expect_failures = [var.environment]
 }
+
+run "refuses_a_secret_that_the_api_cannot_read" {
+  command = plan
+
+  variables {
+    mail_url_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:framebatch/mail-url-AbCdEf"
+  }
+
+  override_data {
+    target = data.aws_secretsmanager_secret.mail
+    values = { kms_key_id = "arn:aws:kms:eu-central-1:123456789012:key/1" }
+  }
+
+  expect_failures = [data.aws_secretsmanager_secret.mail]
+}
+
+run "refuses_a_secret_that_nobody_filled" {
+  command = plan
+
+  variables {
+    mail_url_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:framebatch/mail-url-AbCdEf"
+  }
+
+  override_data {
+    target = data.aws_secretsmanager_secret_versions.mail
+    values = { versions = [] }
+  }
+
+  expect_failures = [data.aws_secretsmanager_secret_versions.mail]
+}

@@ -404,3 +404,13 @@ run "refuses_a_setting_of_no_such_value" {
 
   expect_failures = [var.environment]
 }
+
+run "refuses_a_family_whose_machine_image_nobody_published" {
+  command = plan
+
+  variables {
+    image_family = "g5"
+  }
+
+  expect_failures = [data.aws_ssm_parameters_by_path.published]
+}

@@ -253,3 +253,52 @@ run "refuses_more_browsers_than_rules" {
 
   expect_failures = [var.allowed_cidrs]
 }
+
+run "refuses_a_zone_that_has_not_every_endpoint" {
+  command = plan
+
+  variables {
+    nat_gateways        = 1
+    interface_endpoints = true
+  }
+
+  override_data {
+    target = data.aws_vpc_endpoint_service.this["batch"]
+    values = { availability_zones = ["eu-central-1a", "eu-central-1c"] }
+  }
+
+  expect_failures = [data.aws_vpc_endpoint_service.this["batch"]]
+}
+
+run "asks_for_endpoints_only_where_there_shall_be_any" {
+  command = plan
+
+  assert {
+    condition     = length(data.aws_vpc_endpoint_service.this) == 0
+    error_message = "A zone without endpoints serves where nobody asks for them."
+  }
+}
+
+run "refuses_more_ports_than_a_group_has_rules" {
+  command = plan
+
+  variables {
+    webhook_ports = concat([443], range(8000, 8050))
+  }
+
+  expect_failures = [var.webhook_ports]
+}
+
+run "takes_as_many_ports_as_a_group_has_rules_for" {
+  command = plan
+
+  variables {
+    webhook_ports = concat([443], range(8000, 8049))
+    mail_port     = 465
+  }
+
+  assert {
+    condition     = length([for key, rule in aws_vpc_security_group_egress_rule.internet : key if startswith(key, "backend")]) == 51
+    error_message = "Each port takes a rule, and mail one more: with those to the database and the endpoints they are no more than 60."
+  }
+}

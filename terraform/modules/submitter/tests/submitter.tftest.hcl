@@ -57,3 +57,13 @@ run "refuses_less_than_lambda_allows" {
 
   expect_failures = [var.maximum_concurrency]
 }
+
+run "refuses_a_package_that_is_no_zip_file" {
+  command = plan
+
+  variables {
+    package = "tests/package.zip"
+  }
+
+  expect_failures = [var.package]
+}

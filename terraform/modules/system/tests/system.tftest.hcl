@@ -87,3 +87,26 @@ run "refuses_a_name_that_aws_keeps" {
 
   expect_failures = [var.name]
 }
+
+run "refuses_images_of_a_repository_that_nobody_made" {
+  command = plan
+
+  variables {
+    migrate_image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend-next:0123abc"
+  }
+
+  expect_failures = [data.aws_ecr_repositories.all]
+}
+
+run "looks_for_each_image_by_its_tag_or_its_digest" {
+  command = plan
+
+  variables {
+    backend_image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/framebatch/backend@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  }
+
+  assert {
+    condition     = join(" ", [for image, found in data.aws_ecr_image.pushed : "${found.repository_name} ${found.image_tag == null ? found.image_digest : found.image_tag}"]) == "framebatch/analysis 0123abc framebatch/backend sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    error_message = "Each image is looked for as it is named."
+  }
+}
