@@ -39,11 +39,18 @@ export async function ask(url, { method = "GET", body = undefined, once = "" } =
   return { body: answer, retryAfter };
 }
 
-function sentences(problem) {
-  const faults = Object.entries(problem.errors || {}).flatMap(([field, texts]) =>
-    texts.map((text) => `${field.replace("options.", "").replaceAll("_", " ")}: ${text}`),
-  );
-  return faults.length ? faults.join(" ") : problem.detail || SERVICE_AWAY;
+function sentences({ code, detail, errors }) {
+  const faults = Object.entries(errors || {});
+  // Of a faulty field only its name tells what the sentence is about; other refusals say it themselves.
+  const said =
+    code === "invalid"
+      ? faults.flatMap(([field, texts]) => texts.map((text) => `${words(field)}: ${text}`))
+      : [detail, ...faults.flatMap(([, texts]) => texts)];
+  return [...new Set(said)].join(" ") || detail || SERVICE_AWAY;
+}
+
+function words(field) {
+  return field.replace("options.", "").replaceAll("_", " ");
 }
 
 export function show(element, text) {
