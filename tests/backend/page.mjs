@@ -38,14 +38,14 @@ const kept = new Map();
 Object.assign(globalThis, {
   window: page,
   XMLHttpRequest: Request,
-  document: { getElementById: element, querySelector: () => ({ value: "a token" }) },
+  document: { getElementById: element, cookie: "other=1; csrftoken=of-now" },
   localStorage: {
     getItem: (name) => kept.get(name) ?? null,
     setItem: (name, value) => kept.set(name, value),
     removeItem: (name) => kept.delete(name),
   },
-  async fetch(url, { method }) {
-    happened.asked.push(`${method} ${url}`);
+  async fetch(url, { method, headers }) {
+    happened.asked.push(`${method} ${url} with ${headers["X-CSRFToken"]}`);
     const [status, body] = script.shift();
     return new Response(JSON.stringify(body), { status });
   },

@@ -47,7 +47,11 @@ def test_page_of_an_uploaded_video_opens_without_a_question(scripts: Path):
     """A browser asks whether to leave, as long as something is being sent."""
     happened = upload(scripts, (201, VIDEO), (200, {**VIDEO, "status": "ready"}))
     assert happened == {
-        "asked": ["POST /api/videos", "PUT https://storage.test/clip", "POST /api/videos/1/finish"],
+        "asked": [
+            "POST /api/videos with of-now",  # the token of the cookie, which signing in anew elsewhere replaces
+            "PUT https://storage.test/clip",
+            "POST /api/videos/1/finish with of-now",
+        ],
         "left": "/videos/1#analyse",
         "warned": False,
         "error": "",
@@ -71,6 +75,16 @@ def test_page_of_an_uploaded_video_opens_without_a_question(scripts: Path):
             refusal("invalid", "Faulty: content_type.", content_type=["It must be a media type."]),
             "content type: It must be a media type.",
             id="a faulty field",
+        ),
+        pytest.param(
+            refusal("not_authenticated", "Authentication credentials were not provided."),
+            "You are not signed in any more. Please load this page again and sign in.",
+            id="signed out in another tab",
+        ),
+        pytest.param(
+            refusal("csrf_failed", "CSRF Failed: CSRF token missing."),
+            "This page is out of date. Please load it again.",
+            id="no token any more",
         ),
         pytest.param(refusal("upload_aborted", "It was aborted."), "It was aborted.", id="no field"),
     ],
