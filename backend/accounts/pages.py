@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from backend.accounts import services
 from backend.accounts.forms import SignInForm, SignUpForm, TooManyAttempts, count_attempt
@@ -138,8 +138,10 @@ def api_keys(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 def revoke_api_key(request: HttpRequest, api_key_id: int) -> HttpResponse:
+    if request.method == "GET":  # whoever had to sign in first is sent here; the button has to be pressed again
+        return redirect("api-keys")
     if not services.revoke_api_key(user=request.user, api_key_id=api_key_id):
         raise Http404
     messages.success(request, "The key was revoked and is refused from now on.")

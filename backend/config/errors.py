@@ -4,9 +4,11 @@ import sys
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from backend.config.pages import source
 from backend.videos.problems import plain_problem, problem, unavailable
 
 _PAGES = {
@@ -63,7 +65,13 @@ def _answer(request: HttpRequest, status: HTTPStatus) -> HttpResponse:
 def _page(request: HttpRequest, status: HTTPStatus) -> HttpResponse:
     title, sentence = _PAGES[status]
     # Without the request: its context processors would ask the database who the user is.
-    context: dict[str, Any] = {"title": title, "sentence": sentence, "status": int(status)}
+    context: dict[str, Any] = {
+        **source(request),
+        "title": title,
+        "sentence": sentence,
+        "status": int(status),
+        "visited": settings.SESSION_COOKIE_NAME in request.COOKIES,
+    }
     return render(None, "sorry.html", context, status=status)  # type: ignore[arg-type]
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Generic, Self, TypeVar
 
 import psycopg
-from django.db import connection
+from django.db import NotSupportedError, connection
 from django.db.models import Model, QuerySet
 from django.db.models.query import get_related_populators
 from django.db.models.sql.compiler import SQLCompiler
@@ -50,6 +50,19 @@ def run_prepared(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> t
 
     Raises Django's database errors.
     """
+    try:
+        return _run(statement, values)
+    except NotSupportedError:
+        # A migration has changed a column's type, and PostgreSQL refuses the old plan as long as the connection
+        # lives. A transaction has failed as a whole, and its ROLLBACK drops the plans.
+        if connection.in_atomic_block:
+            raise
+        connection.connection.close()  # the pool makes another in its place
+        connection.close()
+        return _run(statement, values)
+
+
+def _run(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> tuple[Any, ...] | None:
     connection.ensure_connection()
     cursor = connection._prepare_cursor(_Preparing.of(connection.connection))
     cursor.execute(statement, values)

@@ -88,6 +88,15 @@ class IdempotencyKeyReused(RequestRefused):
         super().__init__({"Idempotency-Key": ["Send each new request with a new key."]})
 
 
+class FileEmpty(RequestRefused):
+    """The file is empty."""
+
+    code = "file_empty"
+
+    def __init__(self) -> None:
+        super().__init__({"size_bytes": ["Please choose another file."]})
+
+
 class UploadMissing(RequestRefused):
     """The file has not been uploaded."""
 

@@ -14,6 +14,7 @@ from backend.gateways.errors import StorageUnavailable, UploadGone
 from backend.gateways.stored import Checksum, PresignedUpload, StoredPart, is_checksum
 from backend.plans.limits import hold_account, require_room, require_size
 from backend.videos.errors import (
+    FileEmpty,
     IdempotencyKeyReused,
     RequestInvalid,
     UploadAborted,
@@ -51,8 +52,10 @@ def start_upload(
 ) -> StartedUpload:
     """A video row, and the URL its file must be sent to, or a multipart upload whose parts can be signed.
 
-    Raises FileTooLarge, StorageFull, IdempotencyKeyInvalid, IdempotencyKeyReused and StorageUnavailable.
+    Raises FileEmpty, FileTooLarge, StorageFull, IdempotencyKeyInvalid, IdempotencyKeyReused, StorageUnavailable.
     """
+    if not size_bytes:
+        raise FileEmpty
     require_size(owner, size_bytes)
     if idempotency_key is not None:
         checked_key(idempotency_key)

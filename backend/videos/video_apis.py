@@ -75,8 +75,6 @@ class VideoList(APIView):
         def validate(self, given: dict[str, Any]) -> dict[str, Any]:
             algorithm, checksum = given.get("checksum_algorithm", ""), given.get("checksum", "")
             if given["multipart"]:
-                if given["size_bytes"] == 0:
-                    raise serializers.ValidationError({"multipart": "An empty file has no parts."})
                 if checksum:
                     raise serializers.ValidationError({"checksum": "State it for each part, when that is signed."})
                 return given
@@ -126,7 +124,7 @@ class VideoList(APIView):
                 },
             )
         },
-        refusals=(FileTooLarge, StorageFull, errors.IdempotencyKeyReused),
+        refusals=(errors.FileEmpty, FileTooLarge, StorageFull, errors.IdempotencyKeyReused),
     )
     def post(self, request: Request) -> Response:
         """Makes a video and gives a presigned URL for its file, or says into which parts to cut it.

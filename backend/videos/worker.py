@@ -35,6 +35,9 @@ WEBHOOKS_IDLE_SECONDS = 1.0
 FORGET_IDLE_SECONDS = 3600.0
 POLL_IDLE_SECONDS = 0.0  # an empty long poll has waited already
 
+# S3 may take minutes over one upload, and one client may finish several at once, while others wait for small ones.
+ASSEMBLERS = ("assembler", "second assembler", "third assembler", "fourth assembler")
+
 NOT_NEEDED = "The analysis was cancelled, or has another job."  # the reason AWS Batch shows
 
 
@@ -110,7 +113,7 @@ LOOPS = {
     "job-events consumer": job_events,
     "dead-requests consumer": dead_requests,
     "owed calls": owed_calls,
-    "assembler": assembler,
+    **dict.fromkeys(ASSEMBLERS, assembler),
     "prober": prober,
     "upload expiry": upload_expiry,
     "reconciler": reconciler,

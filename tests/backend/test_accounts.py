@@ -3,6 +3,7 @@
 from datetime import timedelta
 from io import StringIO
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -177,6 +178,18 @@ def test_key_page_shows_a_new_key_once(browser: Client):
     assert prefix not in browser.get("/api-keys").content.decode()
     browser.post(f"/api-keys/{ApiKey.objects.get().pk}/revoke")
     assert ApiKey.objects.get().revoked_at is not None
+
+
+def test_whoever_has_to_sign_in_before_revoking_a_key_ends_up_at_the_keys(owner: User):
+    """A session may have ended since the page was opened."""
+    key = create_api_key(user=owner, name="test").row
+    browser = Client()
+    sent = browser.post(f"/api-keys/{key.pk}/revoke")
+    browser.force_login(owner)
+    after = browser.get(parse_qs(urlsplit(sent["Location"]).query)["next"][0])
+    assert (after.status_code, after["Location"]) == (302, "/api-keys")
+    key.refresh_from_db()
+    assert key.revoked_at is None
 
 
 def test_key_page_says_what_is_missing(browser: Client):

@@ -15,11 +15,13 @@ from rest_framework.test import APIClient
 from backend.gateways import s3
 from backend.gateways.errors import PartsRefused, StorageUnavailable
 from backend.gateways.s3 import MediaBucket
-from backend.videos import finishing, uploads
+from backend.videos import finishing, uploads, worker
 from backend.videos.assembling import assemble_once
 from backend.videos.claiming import ATTEMPTS
+from backend.videos.loops import Loop
 from backend.videos.models import Video
 from backend.videos.probing import probe_once
+from tests.backend.serving import wait_until
 from tests.backend.test_parts import CONTENT, PART, PARTS, begin, finish, sign, upload_parts
 from tests.backend.test_uploads import send
 from tests.strict_s3 import StrictS3, checksum
@@ -88,6 +90,41 @@ def test_no_request_waits_while_the_parts_are_put_together(
     assert content(s3_client, bucket) == CONTENT
     assert probe_once(bucket) == 1
     assert api.get(video["links"]["self"]).json()["error"]["code"] == "video_unreadable"  # it was looked at
+
+
+@pytest.mark.integration
+@pytest.mark.django_db(transaction=True)
+def test_upload_over_which_s3_takes_long_holds_up_no_other(
+    api: APIClient, bucket: MediaBucket, s3_client: Any, monkeypatch: pytest.MonkeyPatch
+):
+    go_on, stop = threading.Event(), threading.Event()
+    complete = MediaBucket.complete_parts
+    finished(api)
+    large = Video.objects.get()
+
+    def slow_for_one(self: MediaBucket, *, key: str, **arguments: Any) -> None:
+        assert key != large.key or go_on.wait(60)
+        complete(self, key=key, **arguments)
+
+    def put_together(pk: Any) -> bool:
+        return bool(Video.objects.get(pk=pk).etag)
+
+    monkeypatch.setattr(MediaBucket, "complete_parts", slow_for_one)
+    assemblers = [Loop(name, worker.assembler()[0], stop, idle_seconds=0.05) for name in worker.ASSEMBLERS]
+    try:
+        for assembler in assemblers:
+            assembler.start()
+        wait_until(lambda: Video.objects.get().probe_attempts == 1, seconds=30)
+        small = finished(api)
+        wait_until(lambda: put_together(small["id"]), seconds=30)
+        assert not put_together(large.pk)
+        go_on.set()
+        wait_until(lambda: put_together(large.pk), seconds=30)
+    finally:
+        go_on.set()
+        stop.set()
+        for assembler in assemblers:
+            assembler.join(30)
 
 
 def test_file_whose_completion_was_not_answered_is_found(

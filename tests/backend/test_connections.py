@@ -1,11 +1,12 @@
 """A pooled connection that the server has closed serves nobody; one that lives is not asked whether it does."""
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, NotSupportedError, connection, transaction
 
 from backend.accounts.models import User
 from backend.config import prepared
@@ -84,3 +85,40 @@ def test_prepared_statement_reads_what_djangos_cursors_read():
     with connection.cursor() as cursor:
         cursor.execute(now)
         assert prepared.run_prepared(now, []) == cursor.fetchone() == (MOMENT, None, '{"a": 1}')
+
+
+@pytest.fixture
+def altered(database_url: str) -> Iterator[Callable[[str], None]]:
+    """What a migration does meanwhile, from another connection."""
+    name = connection.settings_dict["NAME"]
+    with psycopg.connect(database_url, dbname=name, autocommit=True) as direct:
+        direct.execute("CREATE TABLE changing (number integer NOT NULL)")
+        direct.execute("INSERT INTO changing VALUES (7)")
+        yield direct.execute
+        direct.execute("DROP TABLE changing")
+
+
+def test_statement_is_prepared_anew_where_a_migration_changed_a_columns_type(altered: Callable[[str], None]):
+    """The old plan's rows had another type, and PostgreSQL refuses it as long as the connection lives."""
+    ask = "SELECT number FROM changing WHERE number > %s"
+    assert prepared.run_prepared(ask, [1]) == (7,)
+    altered("ALTER TABLE changing ALTER number TYPE text")
+    altered("ALTER TABLE changing ALTER number TYPE bigint USING number::bigint")
+    assert prepared.run_prepared(ask, [1]) == (7,)
+    assert prepared.run_prepared(ask, [1]) == (7,)
+
+
+def test_transaction_that_meets_such_a_statement_fails_once(altered: Callable[[str], None]):
+    """What it did before would be lost, if another connection took its place."""
+    ask = "SELECT number FROM changing WHERE number > %s"
+
+    @transaction.atomic
+    def ask_twice() -> None:
+        assert prepared.run_prepared(ask, [1]) == (7,)
+        assert prepared.run_prepared(ask, [2]) == (7,)
+
+    ask_twice()
+    altered("ALTER TABLE changing ALTER number TYPE bigint")
+    with pytest.raises(NotSupportedError):
+        ask_twice()
+    ask_twice()

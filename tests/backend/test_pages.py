@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.test import Client
+from django.db import OperationalError
+from django.test import Client, RequestFactory
 
 from backend.accounts.models import User
+from backend.config import errors
 from backend.videos.wording import decode_sentences
 from contract.options import AnalysisOptions
 from tests.backend.making import DECODE_REPORT, SUMMARY, make_analysis, make_track, make_video
@@ -184,7 +186,19 @@ def test_page_offers_what_can_be_done(browser: Client, owner: User, status: str,
     page = text(browser, f"/analyses/{analysis.pk}")
     links = [f"/api/analyses/{analysis.pk}{button}" for button in buttons]
     assert re.findall(r'data-ask="([^"]*)"', page) == links
-    assert "csrfmiddlewaretoken" in page.split("<main")[1]
+
+
+@pytest.mark.parametrize("kind", ["home", "video", "analysis"])
+def test_csrf_token_of_scripts_is_in_the_cookie_and_never_in_an_address(browser: Client, owner: User, kind: str):
+    """Where a script does not load, its form is sent as an address, which servers write down."""
+    analysis = make_analysis(owner)
+    path = {"home": "/", "video": f"/videos/{analysis.video_id}", "analysis": f"/analyses/{analysis.pk}"}[kind]
+    page = text(browser, path)
+    assert browser.cookies["csrftoken"].value
+    assert not browser.cookies["csrftoken"]["httponly"]
+    forms = re.findall(r"<form[^>]*>.*?</form>", page, re.DOTALL)
+    assert len(forms) == {"home": 2, "video": 2, "analysis": 1}[kind]
+    assert ["csrfmiddlewaretoken" in form for form in forms] == ['method="post"' in form for form in forms]
 
 
 def test_another_try_names_the_one_before(browser: Client, owner: User):
@@ -225,6 +239,32 @@ def test_media_origin_can_be_given(browser: Client, settings: Any):
     """Browsers may reach the bucket under another name than the backend does."""
     settings.MEDIA_ORIGIN = "https://media.example"
     assert "connect-src 'self' https://media.example;" in browser.get("/")["Content-Security-Policy"]
+
+
+SORRY = {
+    400: errors.bad_request,
+    403: errors.csrf_failure,
+    404: errors.not_found,
+    500: errors.server_error,
+    503: lambda request: errors.service_unavailable(request, OperationalError("gone")),
+}
+
+
+@pytest.mark.parametrize("status", SORRY)
+def test_pages_of_errors_lead_on_without_asking_the_database(
+    status: int, rf: RequestFactory, settings: Any, django_assert_num_queries: Any
+):
+    """Whoever brings a session finds the navigation, whether or not the database can tell who it is."""
+    settings.SOURCE_URL = "https://source.test/"
+    request = rf.get("/nothing-here")
+    with django_assert_num_queries(0):
+        stranger = SORRY[status](request)
+        request.COOKIES[settings.SESSION_COOKIE_NAME] = "a session"
+        visitor = SORRY[status](request)
+    assert {stranger.status_code, visitor.status_code} == {status}
+    links = re.findall(r'<a href="([^"]*)">', visitor.content.decode())
+    assert links == ["/", "/account", "/api-keys", "/api/docs", "/password", "/", "https://source.test/"]
+    assert re.findall(r'<a href="([^"]*)">', stranger.content.decode()) == ["/", "https://source.test/"]
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)

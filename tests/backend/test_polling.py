@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from backend.accounts import throttling
 from backend.accounts.models import User
 from backend.videos.models import Analysis
 from contract.options import AnalysisOptions
@@ -90,6 +91,15 @@ def test_an_etag_of_nobody_and_many_at_once(api: APIClient, owner: User):
     assert asked(api, analysis, "not quoted").status_code == 200
 
 
+@pytest.mark.parametrize("accept", ["*/*", "application/json, */*"], ids=["quick", "by REST framework"])
+def test_condition_that_is_meant_for_changes_is_left_alone(api: APIClient, owner: User, accept: str):
+    analysis = running(owner)
+    etag = asked(api, analysis)["ETag"]
+    for known, status in ((etag, 304), ('"else"', 200)):
+        headers = {"If-None-Match": known, "If-Match": '"else"', "Accept": accept}
+        assert api.get(f"/api/analyses/{analysis.pk}", headers=headers).status_code == status
+
+
 def test_an_etag_opens_nothing(stranger_api: APIClient, api: APIClient, owner: User):
     analysis = running(owner)
     etag = asked(api, analysis)["ETag"]
@@ -98,7 +108,11 @@ def test_an_etag_opens_nothing(stranger_api: APIClient, api: APIClient, owner: U
 
 
 @pytest.mark.parametrize("status", ["queued", "submitted", "running", "succeeded"])
-def test_polling_takes_one_query(api: APIClient, owner: User, status: str, django_assert_num_queries: Any):
+def test_polling_takes_one_query(
+    api: APIClient, owner: User, status: str, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
+):
+    # A new window would begin with a query of its own.
+    monkeypatch.setattr(throttling, "WINDOW", timedelta(days=10_000))
     analysis = make_analysis(owner, status=status)
     etag = asked(api, analysis)["ETag"]  # notes the key's use, once a minute
     with django_assert_num_queries(QUERIES):

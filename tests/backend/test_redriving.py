@@ -52,6 +52,17 @@ def test_only_what_was_named(owner: User):
         redrive()
 
 
+@pytest.mark.parametrize("lacking", ["m-3", "m-1"], ids=["mistyped", "redriven already"])
+def test_id_under_which_nothing_waits_is_refused_before_anything_is_redriven(owner: User, lacking: str):
+    """Whoever mistypes one would take "0 redriven" for an answer."""
+    refused(owner, "m-1")
+    redrive("m-1")
+    wanted = refused(owner, "m-2")
+    with pytest.raises(CommandError, match=lacking):
+        redrive("m-2", lacking)
+    assert not wanted.retries.exists()
+
+
 def test_what_no_analysis_failed_of_is_said_and_left(owner: User):
     """A job took the request after all, or nobody can read it."""
     running = make_analysis(owner, status="running")

@@ -244,7 +244,6 @@ def test_finished_upload_can_be_neither_aborted_nor_signed(api: APIClient, owner
         pytest.param({"size_bytes": "many"}, "size_bytes", id="size is a text"),
         pytest.param({"size_bytes": 10**15}, "size_bytes", id="more than anybody may upload"),
         pytest.param({"size_bytes": 5 * GIB + 1}, "multipart", id="more than one PUT can carry"),
-        pytest.param({"size_bytes": 0, "multipart": True}, "multipart", id="parts of nothing"),
         pytest.param({"content_type": "video"}, "content_type", id="not a media type"),
         pytest.param({"content_type": "video/mp4\r\nx: y"}, "content_type", id="header injection"),
         pytest.param({"checksum_algorithm": "MD5"}, "checksum_algorithm", id="unknown algorithm"),
@@ -263,6 +262,14 @@ def test_faulty_fields_are_named_and_nothing_is_stored(api: APIClient, media: st
     answer = start(api, **fields)
     assert answer.status_code == 400
     assert list(answer.json()["errors"]) == [faulty]
+    assert not Video.objects.exists()
+
+
+@pytest.mark.parametrize("multipart", [False, True], ids=["in one piece", "in parts"])
+def test_empty_file_is_refused_before_anything_is_sent(api: APIClient, media: str, multipart: bool):
+    answer = start(api, size_bytes=0, multipart=multipart)
+    assert (answer.status_code, answer.json()["code"]) == (400, "file_empty")
+    assert list(answer.json()["errors"]) == ["size_bytes"]
     assert not Video.objects.exists()
 
 

@@ -1,6 +1,11 @@
 // Talking to the API from a signed-in page.
 
 const SERVICE_AWAY = "The service cannot be reached right now. Please try again in a few seconds.";
+// What the API says of these is meant for programs.
+const OF_A_SESSION = {
+  not_authenticated: "You are not signed in any more. Please load this page again and sign in.",
+  csrf_failed: "This page is out of date. Please load it again.",
+};
 
 /** What went wrong, in sentences a user can read. */
 export class Problem extends Error {
@@ -17,7 +22,7 @@ export async function ask(url, { method = "GET", body = undefined, once = "" } =
   if (once) headers["Idempotency-Key"] = once;
   if (method !== "GET") {
     headers["Content-Type"] = "application/json";
-    headers["X-CSRFToken"] = document.querySelector("input[name=csrfmiddlewaretoken]").value;
+    headers["X-CSRFToken"] = csrfToken();
   }
   let response;
   try {
@@ -39,11 +44,24 @@ export async function ask(url, { method = "GET", body = undefined, once = "" } =
   return { body: answer, retryAfter };
 }
 
-function sentences(problem) {
-  const faults = Object.entries(problem.errors || {}).flatMap(([field, texts]) =>
-    texts.map((text) => `${field.replace("options.", "").replaceAll("_", " ")}: ${text}`),
-  );
-  return faults.length ? faults.join(" ") : problem.detail || SERVICE_AWAY;
+/** As it is now: whoever signs in anew in another tab gets another one, and the page's own form is older than that. */
+function csrfToken() {
+  return document.cookie.match(/(?:^|; )csrftoken=([^;]*)/)?.[1] ?? "";
+}
+
+function sentences({ code, detail, errors }) {
+  if (code in OF_A_SESSION) return OF_A_SESSION[code];
+  const faults = Object.entries(errors || {});
+  // Of a faulty field only its name tells what the sentence is about; other refusals say it themselves.
+  const said =
+    code === "invalid"
+      ? faults.flatMap(([field, texts]) => texts.map((text) => `${words(field)}: ${text}`))
+      : [detail, ...faults.flatMap(([, texts]) => texts)];
+  return [...new Set(said)].join(" ") || detail || SERVICE_AWAY;
+}
+
+function words(field) {
+  return field.replace("options.", "").replaceAll("_", " ");
 }
 
 export function show(element, text) {

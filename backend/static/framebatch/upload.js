@@ -21,6 +21,7 @@ form.addEventListener("submit", async (event) => {
   show(error, "");
   try {
     const video = await send(file.files[0]);
+    upload = null; // or the browser would ask whether to leave the page
     window.location.assign(`${video.links.page}#analyse`);
   } catch (problem) {
     status.textContent = problem instanceof Cancelled ? "The upload was cancelled." : "";

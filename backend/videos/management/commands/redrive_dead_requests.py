@@ -21,8 +21,11 @@ class Command(BaseCommand):
         wanted = DeadRequest.objects.filter(redriven_at=None).order_by("id")
         if message_ids:
             wanted = wanted.filter(message_id__in=message_ids)
+        found = list(wanted)
+        if unknown := set(message_ids) - {dead.message_id for dead in found}:
+            raise CommandError(f"No message waits to be redriven under: {', '.join(sorted(unknown))}.")
         made = 0
-        for dead in wanted:
+        for dead in found:
             try:
                 self.stdout.write(f"{dead.message_id}: analysis {redrive(dead).pk}")
                 made += 1
