@@ -112,7 +112,7 @@ def test_what_was_baked_can_be_published_as_it_is(bake: Bake, image: dict[str, A
 
 def test_nothing_of_the_machine_it_was_baked_on_is_left(bake: Bake):
     """Keys, histories and names would be in every machine of the fleet, and in every copy of the image."""
-    names = "/home/*/.ssh/authorized_keys /root/.ssh/authorized_keys /etc/ssh/ssh_host_* /tmp/*"
+    names = "/home/*/.ssh/authorized_keys /root/.ssh/authorized_keys /etc/ssh/ssh_host_* /tmp/* /var/tmp/*"
     left = bake.builder.run(f"ls -d {names} 2>&- || true").split()
     assert left == []
 
@@ -137,6 +137,7 @@ def test_nothing_of_the_machine_it_was_baked_on_is_left(bake: Bake):
         "/root/.netrc",
         "/etc/machine-id",
         "/var/lib/ecs/data/agent.db",
+        "/var/lib/amazon/ssm/Vault/Store/EC2RegistrationKey",
     ],
 )
 def test_a_trace_that_is_left_stops_the_bake(bake: Bake, trace: str):
