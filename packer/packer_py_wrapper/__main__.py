@@ -71,7 +71,12 @@ def _build(arguments: argparse.Namespace, account: Account) -> None:
         print(f"would build an image of {content}")
     else:
         _BUILT.mkdir(parents=True, exist_ok=True)
-        values = {"content": content, "runtime_abi": str(RUNTIME_ABI), "manifest": str(_manifest_of(content))}
+        values = {
+            "region": account.ec2.meta.region_name,
+            "content": content,
+            "runtime_abi": str(RUNTIME_ABI),
+            "manifest": str(_manifest_of(content)),
+        }
         made = command.build(REPOSITORY / "packer", arguments.variables, values, print)
         print(f"{made} is made of {content}")
 
@@ -81,16 +86,18 @@ def _publish(arguments: argparse.Namespace, account: Account) -> None:
     image = images.with_content(images.images(account.ec2), content)
     if image is None:
         raise PackerError(f"No image of {content} is available; build it first.")
-    path = arguments.manifest or _manifest_of(content)
-    try:
-        manifest = RuntimeManifest.from_json(path.read_text(encoding="utf-8"))
-    except ManifestInvalid as exc:
-        raise PackerError(f"{path} is not the manifest of {image.id}: {exc}.") from exc
-    if str(manifest.abi) != image.abi:
-        raise PackerError(f"{path} is of ABI {manifest.abi}, and {image.id} of ABI {image.abi}.")
     present = publication.published(account.ssm)
+    path = arguments.manifest or _manifest_of(content)
+    if not arguments.manifest and not path.exists():
+        if publication.is_published(image, present):
+            print(f"{image.id} is published already")
+            return
+        raise PackerError(
+            f"The manifest of {image.id} is on the machine that built it, and here it is not: --manifest names "
+            "a copy. Where it is lost, deregister the image and build it anew."
+        )
     replaced = publication.published_images(present)
-    for name, value in publication.parameters_of(image, manifest).items():
+    for name, value in publication.parameters_of(image, _read_manifest(path, image)).items():
         if present.get(name) == value:
             print(f"{name} is up to date")
         elif arguments.dry_run:
@@ -100,14 +107,25 @@ def _publish(arguments: argparse.Namespace, account: Account) -> None:
             print(f"wrote {name}" + (f" in the place of {present[name]}" if present.get(name) in replaced else ""))
 
 
+def _read_manifest(path: Path, image: images.Image) -> RuntimeManifest:
+    try:
+        manifest = RuntimeManifest.from_json(path.read_text(encoding="utf-8"))
+    except ManifestInvalid as exc:
+        raise PackerError(f"{path} is not the manifest of {image.id}: {exc}.") from exc
+    if str(manifest.abi) != image.abi:
+        raise PackerError(f"{path} is of ABI {manifest.abi}, and {image.id} of ABI {image.abi}.")
+    return manifest
+
+
 def _prune(arguments: argparse.Namespace, account: Account) -> None:
+    taken = images.snapshots(account.ec2)
     found = images.images(account.ec2)
-    published = publication.published_images(publication.published(account.ssm))
-    for image in images.superfluous(found, keep=arguments.keep, published=published):
+    used = publication.published_images(publication.published(account.ssm)) | images.started_from(account.ec2)
+    for image in images.superfluous(found, keep=arguments.keep, used=used):
         print(f"{'would remove' if arguments.dry_run else 'removing'} {image.id} of {image.created}")
         if not arguments.dry_run:
             images.remove(account.ec2, image)
-    for snapshot in list(images.orphans(account.ec2, found)):
+    for snapshot in images.orphans(taken, found):
         print(f"{'would remove' if arguments.dry_run else 'removing'} {snapshot}, whose image is gone")
         if not arguments.dry_run:
             images.remove_snapshot(account.ec2, snapshot)

@@ -26,8 +26,11 @@ def parameters_of(image: Image, manifest: RuntimeManifest) -> dict[str, str]:
             f"The manifest takes {len(text.encode())} bytes, and a parameter holds {_BYTES_AT_MOST}; "
             "an image with fewer models fits."
         )
-    path = f"{PREFIX}/{manifest.abi}/{image.family}"
-    return {f"{path}/manifest": text, f"{path}/image-id": image.id}
+    return {f"{_path(image)}/manifest": text, f"{_path(image)}/image-id": image.id}
+
+
+def is_published(image: Image, parameters: dict[str, str]) -> bool:
+    return parameters.get(f"{_path(image)}/image-id") == image.id
 
 
 def published(ssm: Any) -> dict[str, str]:
@@ -42,3 +45,7 @@ def published_images(parameters: dict[str, str]) -> set[str]:
 
 def write(ssm: Any, name: str, value: str) -> None:
     ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=True, Tier="Intelligent-Tiering")
+
+
+def _path(image: Image) -> str:
+    return f"{PREFIX}/{image.abi}/{image.family}"
