@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from packer.packer_py_wrapper import command, images, publication
 from packer.packer_py_wrapper.content import REPOSITORY, content_of
 from packer.packer_py_wrapper.errors import PackerError
 
+MODEL_LOCK = REPOSITORY / "models" / "models.lock.json"
 _BUILT = REPOSITORY / ".local" / "packer"  # <content>.json is the manifest of the image of that content
 
 
@@ -56,6 +57,7 @@ def main(given: list[str]) -> int:
 
 def _plan(arguments: argparse.Namespace, account: Account) -> None:
     content = content_of(REPOSITORY, arguments.variables)
+    publication.require_room(MODEL_LOCK.read_text(encoding="utf-8"))
     if arguments.offline:
         print(f"{content}: what an image of this checkout and these variables would be made of")
         return
@@ -67,7 +69,9 @@ def _build(arguments: argparse.Namespace, account: Account) -> None:
     content = content_of(REPOSITORY, arguments.variables)
     if image := images.with_content(images.images(account.ec2), content):
         print(f"{image.id} is made of {content} already")
-    elif arguments.dry_run:
+        return
+    publication.require_room(MODEL_LOCK.read_text(encoding="utf-8"))
+    if arguments.dry_run:
         print(f"would build an image of {content}")
     else:
         _BUILT.mkdir(parents=True, exist_ok=True)
@@ -77,7 +81,8 @@ def _build(arguments: argparse.Namespace, account: Account) -> None:
             "runtime_abi": str(RUNTIME_ABI),
             "manifest": str(_manifest_of(content)),
         }
-        made = command.build(REPOSITORY / "packer", arguments.variables, values, print)
+        tell = partial(print, flush=True)  # also where it is no terminal that reads
+        made = command.build(REPOSITORY / "packer", arguments.variables, values, tell)
         print(f"{made} is made of {content}")
 
 

@@ -1,6 +1,8 @@
 """An operator's commands about machine images: what they say, what they change, and that they can be repeated."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -33,6 +35,21 @@ def test_what_packer_says_is_passed_on_readably(call, ec2, variables):
     said = call("build", "--variables", variables)[1].splitlines()
 
     assert said[:2] == ["==> amazon-ebs.framebatch: Prevalidating, then baking", "a plugin's own words"]
+
+
+@pytest.mark.usefixtures("account")
+def test_what_packer_says_is_passed_on_while_it_works(fake_packer, variables, monkeypatch):
+    """Also into a log: whoever watches a bake on GitHub for an hour must see how far it is."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    ended = fake_packer.with_name("ended")
+    fake_packer.write_text(f"#!/bin/sh\necho 1700000000,,ui,say,begun\nsleep 20\ntouch {ended}\n")
+    command = [sys.executable, "-m", "packer.packer_py_wrapper", "build", "--variables", variables]
+
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "begun\n"
+        assert not ended.exists()
+        process.terminate()
 
 
 @pytest.mark.usefixtures("fake_packer", "account")
@@ -215,6 +232,26 @@ def test_the_manifest_of_another_abi_is_not_published(call, ec2, ssm, variables,
     assert code == 1
     assert f"is of ABI {RUNTIME_ABI + 1}, and ami-" in complaint
     assert ssm.describe_parameters()["Parameters"] == []
+
+
+@pytest.mark.usefixtures("fake_packer")
+@pytest.mark.parametrize(
+    "command", [["plan"], ["plan", "--offline"], ["build", "--dry-run"], ["build"]], ids=" ".join
+)
+def test_a_manifest_too_large_to_be_published_is_told_before_the_bake(
+    call, ec2, variables, tmp_path, monkeypatch, command
+):
+    """Afterwards there would be an image that took an hour, and that nothing can start from."""
+    lock = json.loads((REPOSITORY / "models" / "models.lock.json").read_text())
+    lock["models"] = [lock["models"][0] | {"name": f"model-{number}"} for number in range(9)]
+    (tmp_path / "models.lock.json").write_text(json.dumps(lock))
+    monkeypatch.setattr("packer.packer_py_wrapper.__main__.MODEL_LOCK", tmp_path / "models.lock.json")
+
+    code, _, complaint = call(*command, "--variables", variables)
+
+    assert code == 1
+    assert complaint.endswith("bytes, and a parameter holds 8192; an image with fewer models fits.\n")
+    assert images(ec2) == []
 
 
 @pytest.mark.usefixtures("fake_packer")
