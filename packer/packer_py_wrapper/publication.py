@@ -51,10 +51,13 @@ def require_room(lock: str) -> None:
 
 
 def _value(manifest: RuntimeManifest) -> str:
+    """Such as people can read, where there is room for it."""
     text = json.dumps(json.loads(manifest.to_json()), separators=(",", ":"))
     if len(text.encode()) > _BYTES_AT_MOST:
+        text = manifest.packed()
+    if len(text) > _BYTES_AT_MOST:
         raise PackerError(
-            f"The manifest takes {len(text.encode())} bytes, and a parameter holds {_BYTES_AT_MOST}; "
+            f"The manifest takes {len(text)} bytes, packed, and a parameter holds {_BYTES_AT_MOST}; "
             "an image with fewer models fits."
         )
     return text

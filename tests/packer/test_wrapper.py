@@ -1,6 +1,8 @@
 """An operator's commands about machine images: what they say, what they change, and that they can be repeated."""
 
+import dataclasses
 import json
+import secrets
 import subprocess
 import sys
 
@@ -235,6 +237,22 @@ def test_the_manifest_of_another_abi_is_not_published(call, ec2, ssm, variables,
 
 
 @pytest.mark.usefixtures("fake_packer")
+def test_a_manifest_of_many_models_is_published_packed(call, ssm, variables, manifest):
+    """A parameter holds three of COCO's classes otherwise."""
+    made = RuntimeManifest.from_json(manifest.read_text())
+    more = [dataclasses.replace(made.models[0], name=f"model-{number}") for number in range(12)]
+    made = dataclasses.replace(made, models=tuple(more))
+    manifest.write_text(made.to_json())
+    call("build", "--variables", variables)
+
+    assert call("publish", "--variables", variables, "--manifest", manifest)[0] == 0
+
+    text = ssm.get_parameter(Name=f"/framebatch/runtime/{RUNTIME_ABI}/g6/manifest")["Parameter"]["Value"]
+    assert len(text) <= 8192
+    assert RuntimeManifest.from_json(f"{text}\n") == made  # as a task of the backend lays it out
+
+
+@pytest.mark.usefixtures("fake_packer")
 @pytest.mark.parametrize(
     "command", [["plan"], ["plan", "--offline"], ["build", "--dry-run"], ["build"]], ids=" ".join
 )
@@ -243,14 +261,16 @@ def test_a_manifest_too_large_to_be_published_is_told_before_the_bake(
 ):
     """Afterwards there would be an image that took an hour, and that nothing can start from."""
     lock = json.loads((REPOSITORY / "models" / "models.lock.json").read_text())
-    lock["models"] = [lock["models"][0] | {"name": f"model-{number}"} for number in range(9)]
+    files = {f"{number}.bin": secrets.token_hex(32) for number in range(256)}
+    for form in lock["models"][0]["formats"].values():
+        form["files"].update(files)
     (tmp_path / "models.lock.json").write_text(json.dumps(lock))
     monkeypatch.setattr("packer.packer_py_wrapper.__main__.MODEL_LOCK", tmp_path / "models.lock.json")
 
     code, _, complaint = call(*command, "--variables", variables)
 
     assert code == 1
-    assert complaint.endswith("bytes, and a parameter holds 8192; an image with fewer models fits.\n")
+    assert complaint.endswith("packed, and a parameter holds 8192; an image with fewer models fits.\n")
     assert images(ec2) == []
 
 
