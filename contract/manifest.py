@@ -4,7 +4,9 @@
 backend reads the same document to know which models and classes exist.
 """
 
+import base64
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,6 +14,7 @@ from typing import Any, Self
 RUNTIME_ABI = 1  # raised when code needs something of the machine image that older images do not have
 FORMATS = ("torch", "onnx", "openvino", "ncnn", "tensorrt")
 TASKS = ("detect", "segment", "pose", "classify", "obb")
+_PACKED = "zlib:"  # before a manifest that was packed for a place with little room
 TRACKED_TASKS = ("detect", "segment", "pose", "obb")  # a class of the whole frame is no object to be followed
 
 
@@ -75,9 +78,15 @@ class RuntimeManifest:
             indent=2,
         )
 
+    def packed(self) -> str:
+        """The same in the fewest characters, all of them ASCII; `from_json` reads it as well."""
+        text = json.dumps(json.loads(self.to_json()), separators=(",", ":"))
+        return _PACKED + base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Raises ManifestInvalid, naming every fault at once; unknown fields are ignored."""
+        text = _unpacked(text)
         try:
             document = json.loads(text)
         except (ValueError, RecursionError) as exc:
@@ -96,6 +105,15 @@ class RuntimeManifest:
             engines=tuple(document["engines"]),
             models=tuple(_model(entry) for entry in document["models"]),
         )
+
+
+def _unpacked(text: str) -> str:
+    if not text.startswith(_PACKED):
+        return text
+    try:
+        return zlib.decompress(base64.b64decode(text.removeprefix(_PACKED))).decode()
+    except (ValueError, zlib.error) as exc:
+        raise ManifestInvalid("the runtime manifest cannot be unpacked") from exc
 
 
 def _model(entry: Mapping[str, Any]) -> ModelEntry:

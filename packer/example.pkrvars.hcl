@@ -1,5 +1,4 @@
 # What a bake is told, for machines with an NVIDIA GPU. Copy it, and give ids and addresses of your own: see variables.pkr.hcl.
-region        = "eu-central-1"
 instance_type = "g6.xlarge"
 source_ami    = "ami-00000000000000000"
 

@@ -1,6 +1,9 @@
 # The machine image that analysis jobs run on. Baked by `python -m packer.packer_py_wrapper build`.
 
 locals {
+  # Not below /tmp, which is memory on Amazon Linux 2023 and half of it at most: less than TensorRT's libraries take.
+  checkout = "/var/tmp/framebatch"
+
   tags = {
     "Name"                   = "framebatch-${var.content}"
     "framebatch:content"     = var.content
@@ -51,7 +54,7 @@ build {
   sources = ["source.amazon-ebs.framebatch"]
 
   provisioner "shell" {
-    inline = ["mkdir -p /tmp/framebatch/contract /tmp/framebatch/packer /tmp/framebatch/models"]
+    inline = ["mkdir -p ${local.checkout}/packer ${local.checkout}/models ${local.checkout}/tmp"]
   }
 
   # What the image is made of, which the content's digest covers.
@@ -62,28 +65,29 @@ build {
       "${path.root}/tensorrt.lock",
       "${path.root}/runtime",
     ]
-    destination = "/tmp/framebatch/packer/"
+    destination = "${local.checkout}/packer/"
   }
   provisioner "file" {
     source      = "${path.root}/../models/"
-    destination = "/tmp/framebatch/models"
+    destination = "${local.checkout}/models"
   }
 
   # What only tries it: the analyser itself, and a clip.
   provisioner "file" {
     sources     = ["${path.root}/../contract", "${path.root}/../exports", "${path.root}/../batch_job"]
-    destination = "/tmp/framebatch/"
+    destination = "${local.checkout}/"
   }
   provisioner "file" {
     source      = var.clip
-    destination = "/tmp/framebatch/clip"
+    destination = "${local.checkout}/clip"
   }
 
   provisioner "shell" {
     execute_command = "chmod +x {{ .Path }}; sudo env {{ .Vars }} {{ .Path }}"
     environment_vars = [
-      "CHECKOUT=/tmp/framebatch",
-      "HOME=/tmp/framebatch", # where libraries leave notes; it goes with the checkout
+      "CHECKOUT=${local.checkout}",
+      "HOME=${local.checkout}", # where libraries leave notes; it goes with the checkout
+      "TMPDIR=${local.checkout}/tmp",
       "DRIVER_FLOOR=${var.driver_floor}",
       "PYTHON_URL=${var.python_url}",
       "PYTHON_SHA256=${var.python_sha256}",

@@ -54,10 +54,6 @@ variable "instance_type" {
   description = "Of the family that the image is for and is published under: its GPU builds the engines, its driver is asked."
 }
 
-variable "region" {
-  type = string
-}
-
 variable "subnet_id" {
   type    = string
   default = null
@@ -80,6 +76,11 @@ variable "ssh_from" {
 }
 
 # Given by packer_py_wrapper.
+
+variable "region" {
+  type        = string
+  description = "That in which the wrapper's commands look for images."
+}
 
 variable "content" {
   type        = string

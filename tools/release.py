@@ -96,14 +96,20 @@ def release(
     return revision
 
 
-def rollback(batch: Any, name: str) -> str:
-    """Takes the newest revision back, and gives the ARN of the one that counts now. Raises NotReleased."""
-    found = revisions(batch, name)
+def newest_two(batch: Any, name: str) -> tuple[str, str]:
+    """ARNs of the revision that counts, and of the one that counts once that is taken back. Raises NotReleased."""
+    found = [str(each["jobDefinitionArn"]) for each in revisions(batch, name)]
     if len(found) < 2:
         raise NotReleased(f"There is no earlier revision of {name}.")
-    batch.deregister_job_definition(jobDefinition=found[0]["jobDefinitionArn"])
-    earlier: str = found[1]["jobDefinitionArn"]
-    return earlier
+    return found[0], found[1]
+
+
+def failure_of(job: Mapping[str, Any]) -> str:
+    """Why it failed, as AWS Batch says it: the container's reason, its exit code, or why no container ended."""
+    container = job.get("container", {})
+    if "reason" in container:
+        return str(container["reason"])
+    return f"exit code {container['exitCode']}" if "exitCode" in container else str(job.get("statusReason"))
 
 
 def _current(batch: Any, name: str) -> dict[str, Any]:
@@ -137,11 +143,9 @@ def _check(batch: Any, arn: str, queue: str, wait_seconds: float, say: Callable[
             say(f"the check is {told}")
         if told == "SUCCEEDED":
             return
-        container = state.get("container", {})
-        log = container.get("logStreamName", "none")
+        log = state.get("container", {}).get("logStreamName", "none")
         if told == "FAILED":
-            reason = container.get("reason") or f"exit code {container.get('exitCode')}"
-            raise NotReleased(f"The check of the new code failed ({reason}); its log stream is {log}.")
+            raise NotReleased(f"The check of the new code failed ({failure_of(state)}); its log stream is {log}.")
         if time.monotonic() > deadline:
             batch.terminate_job(jobId=job, reason="the release waits no longer")
             raise NotReleased(f"The check of the new code is still {told} after {wait_seconds:.0f} s.")
@@ -155,10 +159,12 @@ def main(given: list[str]) -> int:
         session = boto3.Session()
         batch, ssm = session.client("batch"), session.client("ssm")
         if arguments.rollback:
+            newest, earlier = newest_two(batch, name)
             if arguments.dry_run:
-                print(f"would take back {_current(batch, name)['jobDefinitionArn']}")
+                print(f"would take back {newest}, and jobs would start from {earlier} again")
             else:
-                print(f"jobs start from {rollback(batch, name)} again")
+                batch.deregister_job_definition(jobDefinition=newest)
+                print(f"jobs start from {earlier} again")
         elif arguments.dry_run:
             require_published(ssm, RUNTIME_ABI)
             current = _current(batch, name)["jobDefinitionArn"]

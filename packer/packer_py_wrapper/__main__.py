@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from packer.packer_py_wrapper import command, images, publication
 from packer.packer_py_wrapper.content import REPOSITORY, content_of
 from packer.packer_py_wrapper.errors import PackerError
 
+MODEL_LOCK = REPOSITORY / "models" / "models.lock.json"
 _BUILT = REPOSITORY / ".local" / "packer"  # <content>.json is the manifest of the image of that content
 
 
@@ -56,6 +57,7 @@ def main(given: list[str]) -> int:
 
 def _plan(arguments: argparse.Namespace, account: Account) -> None:
     content = content_of(REPOSITORY, arguments.variables)
+    publication.require_room(MODEL_LOCK.read_text(encoding="utf-8"))
     if arguments.offline:
         print(f"{content}: what an image of this checkout and these variables would be made of")
         return
@@ -67,12 +69,20 @@ def _build(arguments: argparse.Namespace, account: Account) -> None:
     content = content_of(REPOSITORY, arguments.variables)
     if image := images.with_content(images.images(account.ec2), content):
         print(f"{image.id} is made of {content} already")
-    elif arguments.dry_run:
+        return
+    publication.require_room(MODEL_LOCK.read_text(encoding="utf-8"))
+    if arguments.dry_run:
         print(f"would build an image of {content}")
     else:
         _BUILT.mkdir(parents=True, exist_ok=True)
-        values = {"content": content, "runtime_abi": str(RUNTIME_ABI), "manifest": str(_manifest_of(content))}
-        made = command.build(REPOSITORY / "packer", arguments.variables, values, print)
+        values = {
+            "region": account.ec2.meta.region_name,
+            "content": content,
+            "runtime_abi": str(RUNTIME_ABI),
+            "manifest": str(_manifest_of(content)),
+        }
+        tell = partial(print, flush=True)  # also where it is no terminal that reads
+        made = command.build(REPOSITORY / "packer", arguments.variables, values, tell)
         print(f"{made} is made of {content}")
 
 
@@ -81,16 +91,18 @@ def _publish(arguments: argparse.Namespace, account: Account) -> None:
     image = images.with_content(images.images(account.ec2), content)
     if image is None:
         raise PackerError(f"No image of {content} is available; build it first.")
-    path = arguments.manifest or _manifest_of(content)
-    try:
-        manifest = RuntimeManifest.from_json(path.read_text(encoding="utf-8"))
-    except ManifestInvalid as exc:
-        raise PackerError(f"{path} is not the manifest of {image.id}: {exc}.") from exc
-    if str(manifest.abi) != image.abi:
-        raise PackerError(f"{path} is of ABI {manifest.abi}, and {image.id} of ABI {image.abi}.")
     present = publication.published(account.ssm)
+    path = arguments.manifest or _manifest_of(content)
+    if not arguments.manifest and not path.exists():
+        if publication.is_published(image, present):
+            print(f"{image.id} is published already")
+            return
+        raise PackerError(
+            f"The manifest of {image.id} is on the machine that built it, and here it is not: --manifest names "
+            "a copy. Where it is lost, deregister the image and build it anew."
+        )
     replaced = publication.published_images(present)
-    for name, value in publication.parameters_of(image, manifest).items():
+    for name, value in publication.parameters_of(image, _read_manifest(path, image)).items():
         if present.get(name) == value:
             print(f"{name} is up to date")
         elif arguments.dry_run:
@@ -100,14 +112,25 @@ def _publish(arguments: argparse.Namespace, account: Account) -> None:
             print(f"wrote {name}" + (f" in the place of {present[name]}" if present.get(name) in replaced else ""))
 
 
+def _read_manifest(path: Path, image: images.Image) -> RuntimeManifest:
+    try:
+        manifest = RuntimeManifest.from_json(path.read_text(encoding="utf-8"))
+    except ManifestInvalid as exc:
+        raise PackerError(f"{path} is not the manifest of {image.id}: {exc}.") from exc
+    if str(manifest.abi) != image.abi:
+        raise PackerError(f"{path} is of ABI {manifest.abi}, and {image.id} of ABI {image.abi}.")
+    return manifest
+
+
 def _prune(arguments: argparse.Namespace, account: Account) -> None:
+    taken = images.snapshots(account.ec2)
     found = images.images(account.ec2)
-    published = publication.published_images(publication.published(account.ssm))
-    for image in images.superfluous(found, keep=arguments.keep, published=published):
+    used = publication.published_images(publication.published(account.ssm)) | images.started_from(account.ec2)
+    for image in images.superfluous(found, keep=arguments.keep, used=used):
         print(f"{'would remove' if arguments.dry_run else 'removing'} {image.id} of {image.created}")
         if not arguments.dry_run:
             images.remove(account.ec2, image)
-    for snapshot in list(images.orphans(account.ec2, found)):
+    for snapshot in images.orphans(taken, found):
         print(f"{'would remove' if arguments.dry_run else 'removing'} {snapshot}, whose image is gone")
         if not arguments.dry_run:
             images.remove_snapshot(account.ec2, snapshot)

@@ -4,10 +4,13 @@ A line is `timestamp,target,type,data...`; commas in data are written `%!(PACKER
 (packer's documentation, "Machine-Readable Output").
 """
 
+import os
 import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,9 +42,17 @@ def build(folder: Path, variables: Path, values: Mapping[str, str], tell: Callab
     """
     given = [part for name, value in values.items() for part in ("-var", f"{name}={value}")]
     command = [_packer(), "build", "-machine-readable", f"-var-file={variables}", *given, str(folder)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL
-    ) as process:
+    with (
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process,
+        _interrupts_for(process),
+    ):
         assert process.stdout is not None
         image, faults = _follow(process.stdout, tell)
     if process.returncode:
@@ -52,20 +63,40 @@ def build(folder: Path, variables: Path, values: Mapping[str, str], tell: Callab
     return image
 
 
+@contextmanager
+def _interrupts_for(process: "subprocess.Popen[str]") -> Iterator[None]:
+    """Whoever stops a bake stops packer, which removes its machine, key and group before it ends.
+
+    It is waited for: packer dies at its next word where nobody reads it, and the machine would go on to cost.
+    """
+    # All of its group, as a terminal does: the first process of packer leaves it to the second.
+    stops = (signal.SIGINT, signal.SIGTERM)
+    before = {stop: signal.signal(stop, lambda *_: os.killpg(process.pid, signal.SIGINT)) for stop in stops}
+    try:
+        yield
+    finally:
+        for stop, handler in before.items():
+            signal.signal(stop, handler)
+
+
 def _follow(lines: Iterable[str], tell: Callable[[str], None]) -> tuple[str | None, Sequence[str]]:
-    image, faults = None, []
+    image = None
+    faults: list[str] = []
+    complaints: list[str] = []  # of what comes before a build begins, such as a plugin that is not there
     for text in lines:
         line = parse(text)
         if line is None:
             tell(text.rstrip())
         elif line.kind == "ui" and len(line.data) > 1:
             tell(line.data[1])
+            if line.data[0] == "error":
+                complaints.append(line.data[1].strip())
         elif line.kind == "error" and line.data:
             faults.append(line.data[0])
         elif line.kind == "artifact" and line.data[1:2] == ("id",):
             found = _ARTIFACT.fullmatch(line.data[2]) if len(line.data) > 2 else None
             image = found[1] if found else image
-    return image, faults
+    return image, faults or complaints
 
 
 def _packer() -> str:

@@ -1,7 +1,7 @@
 """Machine images of ours in EC2: those that carry the tag of their content."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -37,8 +37,15 @@ def with_content(found: Iterable[Image], content: str) -> Image | None:
     return next((image for image in found if image.content == content and image.available), None)
 
 
-def superfluous(found: list[Image], *, keep: int, published: set[str]) -> list[Image]:
-    """All but the newest `keep` of each ABI and family and those that are published.
+def started_from(ec2: Any) -> set[str]:
+    """Ids of the images that launch templates name: machines start from them until a newer one is rolled out."""
+    pages = ec2.get_paginator("describe_launch_template_versions").paginate(Versions=["$Default", "$Latest"])
+    found = (version["LaunchTemplateData"] for page in pages for version in page["LaunchTemplateVersions"])
+    return {data["ImageId"] for data in found if "ImageId" in data}
+
+
+def superfluous(found: list[Image], *, keep: int, used: set[str]) -> list[Image]:
+    """All but the newest `keep` of each ABI and family and those that are used.
 
     What is still being made stays, too.
     """
@@ -48,19 +55,26 @@ def superfluous(found: list[Image], *, keep: int, published: set[str]) -> list[I
         if not image.available:
             continue
         counts[image.abi, image.family] += 1
-        if counts[image.abi, image.family] > keep and image.id not in published:
+        if counts[image.abi, image.family] > keep and image.id not in used:
             left.append(image)
     return left
 
 
-def orphans(ec2: Any, found: list[Image]) -> Iterator[str]:
-    """Snapshots whose image is gone, as an interrupted clean-up leaves them behind."""
+def snapshots(ec2: Any) -> dict[str, str]:
+    """From the id of each snapshot of ours to its content."""
     filters = [{"Name": "tag-key", "Values": [CONTENT_TAG]}]
+    pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
+    found = (snapshot for page in pages for snapshot in page["Snapshots"])
+    return {snapshot["SnapshotId"]: _tags(snapshot)[CONTENT_TAG] for snapshot in found}
+
+
+def orphans(taken: Mapping[str, str], found: Iterable[Image]) -> list[str]:
+    """Snapshots whose image is gone, as an interrupted clean-up leaves them behind.
+
+    `taken` must be older than `found`, or it holds snapshots of an image that was made in between.
+    """
     known = {image.content for image in found}
-    for page in ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters):
-        for snapshot in page["Snapshots"]:
-            if _tags(snapshot)[CONTENT_TAG] not in known:
-                yield snapshot["SnapshotId"]
+    return [snapshot for snapshot, content in taken.items() if content not in known]
 
 
 def remove(ec2: Any, image: Image) -> None:

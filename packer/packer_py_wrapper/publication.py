@@ -4,10 +4,12 @@
 deployed. The family is the image's own tag, so that an image of one takes no other's place.
 """
 
+import dataclasses
 import json
 from typing import Any
 
-from contract.manifest import RuntimeManifest
+from contract import model_lock
+from contract.manifest import FORMATS, RUNTIME_ABI, ModelFormat, RuntimeManifest
 from packer.packer_py_wrapper.errors import PackerError
 from packer.packer_py_wrapper.images import Image
 
@@ -20,14 +22,49 @@ def parameters_of(image: Image, manifest: RuntimeManifest) -> dict[str, str]:
 
     Raises PackerError.
     """
+    return {f"{_path(image)}/manifest": _value(manifest), f"{_path(image)}/image-id": image.id}
+
+
+def require_room(lock: str) -> None:
+    """Raises PackerError where a manifest of the models of this lock may not fit, which is known before a bake.
+
+    As a bake adds them, each model that comes as ONNX is taken to have a TensorRT engine.
+    """
+    models = model_lock.locked_models(lock, {name: f"/opt/models/{name}" for name in model_lock.sources(lock)})
+    engine = ModelFormat(entry="model.engine", files={"model.engine": "0" * 64}, compute_capability="10.0")
+    with_engines = (
+        dataclasses.replace(model, formats={**model.formats, "tensorrt": engine})
+        if "onnx" in model.formats
+        else model
+        for model in models
+    )
+    manifest = RuntimeManifest(
+        abi=RUNTIME_ABI,
+        python="3.11.11",
+        torch="2.13.0+cu130",
+        cuda="13.0",
+        driver_floor="580.65.06",
+        engines=FORMATS,
+        models=tuple(with_engines),
+    )
+    _value(manifest)
+
+
+def _value(manifest: RuntimeManifest) -> str:
+    """Such as people can read, where there is room for it."""
     text = json.dumps(json.loads(manifest.to_json()), separators=(",", ":"))
     if len(text.encode()) > _BYTES_AT_MOST:
+        text = manifest.packed()
+    if len(text) > _BYTES_AT_MOST:
         raise PackerError(
-            f"The manifest takes {len(text.encode())} bytes, and a parameter holds {_BYTES_AT_MOST}; "
+            f"The manifest takes {len(text)} bytes, packed, and a parameter holds {_BYTES_AT_MOST}; "
             "an image with fewer models fits."
         )
-    path = f"{PREFIX}/{manifest.abi}/{image.family}"
-    return {f"{path}/manifest": text, f"{path}/image-id": image.id}
+    return text
+
+
+def is_published(image: Image, parameters: dict[str, str]) -> bool:
+    return parameters.get(f"{_path(image)}/image-id") == image.id
 
 
 def published(ssm: Any) -> dict[str, str]:
@@ -42,3 +79,7 @@ def published_images(parameters: dict[str, str]) -> set[str]:
 
 def write(ssm: Any, name: str, value: str) -> None:
     ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=True, Tier="Intelligent-Tiering")
+
+
+def _path(image: Image) -> str:
+    return f"{PREFIX}/{image.abi}/{image.family}"

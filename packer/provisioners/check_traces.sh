@@ -8,7 +8,9 @@ left="$(
     -o -name '.*_history' -o -name '.lesshst' -o -name '.viminfo' -o -name '.netrc' -o -name '.git-credentials' \
     \) -type f -print
   find /etc/ssh -name 'ssh_host_*' -print
-  [[ ! -d /var/lib/ecs/data ]] || find /var/lib/ecs/data -type f -print
+  for agent in /var/lib/ecs/data /var/lib/amazon/ssm; do
+    [[ ! -d "${agent}" ]] || find "${agent}" -type f -print
+  done
   find /etc/machine-id -size +0 -print
 )"
 if [[ -n "${left}" ]]; then

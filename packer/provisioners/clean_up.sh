@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # What belongs to the machine that was baked on, and must not be in the image: keys, names, histories, logs, caches.
 set -euo pipefail
+# Running, they would write down again who this machine is.
+if [[ -d /run/systemd/system ]]; then
+  systemctl stop ecs amazon-ssm-agent
+fi
 if command -v cloud-init >/dev/null; then
   cloud-init clean --logs --seed
 fi
@@ -10,7 +14,7 @@ for home in /root /home/*; do
 done
 rm -rf /var/cache/dnf
 rm -f /etc/ssh/ssh_host_*
-# The agent would otherwise join its cluster under the baking machine's name.
-rm -rf /var/lib/ecs/data
+# The agents would otherwise sign in under the baking machine's name, and the second with its key.
+rm -rf /var/lib/ecs/data/* /var/lib/amazon/ssm/*
 find /var/log -type f -exec truncate --size 0 {} +
 : > /etc/machine-id

@@ -51,6 +51,8 @@ def _lock(checkout: Path) -> str:
 def _bring(source: str, target: Path) -> None:
     try:
         if source.startswith("s3://"):  # with the rights of the machine that bakes
+            if shutil.which("aws") is None:
+                raise BakeFailed(f"{source} cannot be fetched: AWS's command line, `aws`, is not installed")
             command = ["aws", "s3", "cp", "--only-show-errors", source, str(target)]
             subprocess.run(command, check=True, capture_output=True, text=True)
         elif model_lock.is_address(source):

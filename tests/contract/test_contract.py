@@ -154,6 +154,22 @@ def test_two_ways_of_sampling_cannot_be_mixed():
 def test_the_manifest_reads_what_it_writes():
     """The image build writes it, the job and the backend read it."""
     assert RuntimeManifest.from_json(MANIFEST.to_json()) == MANIFEST
+    assert RuntimeManifest.from_json(f"{MANIFEST.packed()}\n") == MANIFEST
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(MANIFEST.packed()[:-9], id="broken off"),
+        pytest.param("zlib:é", id="no base64"),
+        pytest.param("zlib:AAAA", id="not compressed"),
+        pytest.param("zlib:eNr7/x8AAv8B/w==", id="no text"),
+        pytest.param("zlib:", id="nothing"),
+    ],
+)
+def test_a_packed_manifest_that_is_damaged_is_refused(text):
+    with pytest.raises(ManifestInvalid, match="cannot be unpacked"):
+        RuntimeManifest.from_json(text)
 
 
 def test_another_abi_is_refused_in_one_sentence():

@@ -32,6 +32,11 @@ _PACKAGES = (
 )
 # What only newer versions of packer, or of its plugin, take.
 NEWER = re.compile(r"\n *# Only with a token.*?imds_support = \"v2.0\"\n", re.DOTALL)
+# As those of the machine do, they write down who it is whenever that is gone, until systemd is told to stop them.
+_AGENTS = {
+    "ecs": "/var/lib/ecs/data/agent.db",
+    "amazon-ssm-agent": "/var/lib/amazon/ssm/Vault/Store/EC2RegistrationKey",
+}
 # What a person or an agent may have left on the machine.
 TRACES = (
     "/root/.bash_history",
@@ -41,9 +46,14 @@ TRACES = (
     "/root/.cache/pip/anything",
     "/root/.netrc",
     "/home/ec2-user/.docker/config.json",
-    "/var/lib/ecs/data/agent.db",
     "/var/log/secure.log",
+    *_AGENTS.values(),
 )
+_SYSTEMCTL = """#!/bin/sh
+[ "$1" = stop ] || exit 1
+shift
+for unit; do kill "$(cat "/run/$unit.pid")" 2>&- || [ -e "/run/$unit.pid" ] || exit 5; done
+"""
 _FOLDERS = ("contract", "exports", "batch_job", "models", "packer")
 
 
@@ -95,7 +105,8 @@ def running_builder(podman: Podman, folder: Path, libraries: Path) -> Iterator[B
     mounts = {"opt": "/opt", "wheels": "/wheels:ro", "pip.conf": "/etc/pip.conf:ro"}
     volumes = [part for name, inside in mounts.items() for part in ("--volume", f"{folder / name}:{inside}")]
     server = f"/usr/sbin/sshd -D -p {builder.port} -o ListenAddress=127.0.0.1"
-    run = ("run", "--detach", "--name", builder.name, "--network", "host", *volumes, _MACHINE, "sh", "-c")
+    memory = ("--tmpfs", "/tmp:size=8m")  # as on Amazon Linux 2023, where it is half of the machine's
+    run = ("run", "--detach", "--name", builder.name, "--network", "host", *memory, *volumes, _MACHINE, "sh", "-c")
     podman.call(*run, f"mkdir -p /run/sshd && exec {server}")
     key = builder.key.with_suffix(".pub").read_text().strip()
     names = " ".join(path.name for path in libraries.glob("lib*.so*"))
@@ -104,9 +115,14 @@ def running_builder(podman: Podman, folder: Path, libraries: Path) -> Iterator[B
         echo 'ec2-user ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/ec2-user
         mkdir /home/ec2-user/.ssh && echo '{key}' > /home/ec2-user/.ssh/authorized_keys
         for name in {names}; do ls /usr/lib/*/$name 2>&- >&- || ln -s /opt/runtime/lib/$name /usr/lib/$name; done
-        mkdir -p /var/lib/ecs/data /root/.aws /root/.cache/pip /home/ec2-user/.docker
-        for trace in {" ".join(TRACES)}; do echo secret > $trace; done
+        for trace in {" ".join(TRACES)}; do mkdir -p $(dirname $trace) && echo secret > $trace; done
+        mkdir -p /run/systemd/system && cat > /usr/local/bin/systemctl <<'SCRIPT'
+{_SYSTEMCTL}SCRIPT
+        chmod +x /usr/local/bin/systemctl
     """)
+    for unit, trace in _AGENTS.items():
+        again = f"[ -e {trace} ] || {{ mkdir -p $(dirname {trace}); echo secret > {trace}; }}"
+        builder.run(f"setsid sh -c 'while sleep 0.1; do {again}; done' >&- 2>&- & echo $! > /run/{unit}.pid")
     wait_until(lambda: _answers(builder.port))
     yield builder
     podman.call("rm", "--force", builder.name)

@@ -136,7 +136,6 @@ def bake(
             python_url    = "{address}/python.tar"
             python_sha256 = "{sha256_of(web / "python.tar")}"
             instance_type = "c7i.large"
-            region        = "{ec2.meta.region_name}"
             clip          = "{videos / "bottle-detection.mp4"}"
             scratch_mib   = 100
         """)

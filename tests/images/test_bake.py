@@ -112,7 +112,7 @@ def test_what_was_baked_can_be_published_as_it_is(bake: Bake, image: dict[str, A
 
 def test_nothing_of_the_machine_it_was_baked_on_is_left(bake: Bake):
     """Keys, histories and names would be in every machine of the fleet, and in every copy of the image."""
-    names = "/home/*/.ssh/authorized_keys /root/.ssh/authorized_keys /etc/ssh/ssh_host_* /tmp/*"
+    names = "/home/*/.ssh/authorized_keys /root/.ssh/authorized_keys /etc/ssh/ssh_host_* /tmp/* /var/tmp/*"
     left = bake.builder.run(f"ls -d {names} 2>&- || true").split()
     assert left == []
 
@@ -137,6 +137,7 @@ def test_nothing_of_the_machine_it_was_baked_on_is_left(bake: Bake):
         "/root/.netrc",
         "/etc/machine-id",
         "/var/lib/ecs/data/agent.db",
+        "/var/lib/amazon/ssm/Vault/Store/EC2RegistrationKey",
     ],
 )
 def test_a_trace_that_is_left_stops_the_bake(bake: Bake, trace: str):
@@ -161,6 +162,20 @@ def test_the_clean_up_leaves_no_trace_behind(bake: Bake):
     for step in ("clean_up", "check_traces"):
         done = _step(bake, step)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("source", "installed"), [("s3://models/shapes", True), ("models/shapes", False)])
+def test_models_in_s3_bring_the_command_that_fetches_them(bake: Bake, source: str, installed: bool):
+    """Amazon's image for ECS is made of the minimal one; where all models lie in the repository, it stays so."""
+    bake.builder.run(f"""
+        mkdir -p /var/tmp/step/models && echo '{{"source": "{source}"}}' > /var/tmp/step/models/models.lock.json
+        echo '#!/bin/sh\necho "$@" > /var/tmp/step/asked' > /usr/local/bin/dnf && chmod +x /usr/local/bin/dnf
+    """)
+
+    _step(bake, "place_models", "CHECKOUT=/var/tmp/step")
+
+    asked = bake.builder.run("cat /var/tmp/step/asked 2>&- || true; rm -r /var/tmp/step /usr/local/bin/dnf")
+    assert asked == ("install --assumeyes --quiet awscli-2\n" if installed else "")
 
 
 def test_scratch_belongs_to_the_jobs_user(bake: Bake):
@@ -201,9 +216,11 @@ def test_a_bake_that_leaves_too_little_room_stops(bake: Bake, change: dict[str, 
     assert complaint in done.stderr
 
 
-def _step(bake: Bake, name: str) -> subprocess.CompletedProcess[str]:
+def _step(bake: Bake, name: str, *variables: str) -> subprocess.CompletedProcess[str]:
     script = (REPOSITORY / "packer" / "provisioners" / f"{name}.sh").read_text()
-    return bake.builder.podman.call("exec", bake.builder.name, "bash", "-c", script, check=False)
+    return bake.builder.podman.call(
+        "exec", bake.builder.name, "env", *variables, "bash", "-c", script, check=False
+    )
 
 
 def _say(bake: Bake, command: str) -> str:

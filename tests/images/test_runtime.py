@@ -129,6 +129,18 @@ def test_a_source_that_does_not_answer_stops_the_bake(checkout: Path, tmp_path: 
         place_models(checkout, tmp_path / "models", seen_at=Path("/opt/models"))
 
 
+def test_a_source_in_s3_without_awss_command_is_told(checkout: Path, tmp_path: Path, monkeypatch):
+    """It would read as if the model's file were not there."""
+    lock = checkout / "models" / "models.lock.json"
+    document = json.loads(lock.read_text())
+    document["models"][0]["source"] = "s3://bucket/models"
+    lock.write_text(json.dumps(document))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(BakeFailed, match="AWS's command line, `aws`, is not installed"):
+        place_models(checkout, tmp_path / "models", seen_at=Path("/opt/models"))
+
+
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 

@@ -13,7 +13,7 @@ from contract.manifest import RUNTIME_ABI
 from contract.plans import SHARES
 from local.batch.subprocess_runner import Image
 from local.runtime import REPOSITORY, write_manifest
-from tools.release import main, revisions
+from tools.release import failure_of, main, revisions
 
 NEW = "registry.example/framebatch-analysis@sha256:1234"
 
@@ -145,13 +145,40 @@ def test_a_release_can_be_taken_back(account: Any, capsys: pytest.CaptureFixture
     assert _release() == 0
     old = revisions(account.client, JOB_DEFINITION_NAME)[1]
 
+    assert main(["--rollback", "--dry-run"]) == 0
+    assert len(revisions(account.client, JOB_DEFINITION_NAME)) == 2
     assert main(["--rollback"]) == 0
-    again = main(["--rollback"])
+    again = [main(["--rollback", *more]) for more in ([], ["--dry-run"])]
 
     (left,) = revisions(account.client, JOB_DEFINITION_NAME)
     assert left["jobDefinitionArn"] == old["jobDefinitionArn"]
-    assert again == 1
-    assert capsys.readouterr().err == f"There is no earlier revision of {JOB_DEFINITION_NAME}.\n"
+    assert again == [1, 1]
+    assert capsys.readouterr().err == f"There is no earlier revision of {JOB_DEFINITION_NAME}.\n" * 2
+
+
+@pytest.mark.parametrize(
+    ("job", "reason"),
+    [
+        pytest.param(
+            {"statusReason": "Essential container in task exited", "container": {"exitCode": 65}},
+            "exit code 65",
+            id="the check says so",
+        ),
+        pytest.param(
+            {"statusReason": "Task failed to start", "container": {"reason": "CannotPullContainerError: denied"}},
+            "CannotPullContainerError: denied",
+            id="no image",
+        ),
+        pytest.param(
+            {"statusReason": "Host EC2 (instance i-0123) terminated.", "container": {}},
+            "Host EC2 (instance i-0123) terminated.",
+            id="Spot took the machine",
+        ),
+    ],
+)
+def test_whoever_releases_hears_why_the_check_failed(job: dict[str, Any], reason: str) -> None:
+    """AWS Batch says it in three places, and "exit code None" sends nobody to the right one."""
+    assert failure_of(job) == reason
 
 
 def test_nothing_is_released_without_a_first_definition(

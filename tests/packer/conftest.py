@@ -7,6 +7,8 @@ import boto3
 import pytest
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
+from contract.manifest import RUNTIME_ABI, RuntimeManifest
+from local.runtime import locked_models
 from packer.packer_py_wrapper.__main__ import main
 
 Call = Callable[..., tuple[int, str, str]]
@@ -56,6 +58,21 @@ def fake_packer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def variables(tmp_path: Path) -> Path:
     path = tmp_path / "gpu.pkrvars.hcl"
     path.write_text('source_ami = "ami-0123"\ninstance_type = "g6.xlarge"\n')
+    return path
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """As a bake of the models of the lock brings it back, but written by nobody's machine."""
+    path = tmp_path / "manifest.json"
+    about = {
+        "python": "3.11.7",
+        "torch": None,
+        "cuda": None,
+        "driver_floor": None,
+        "engines": ("ncnn", "openvino"),
+    }
+    path.write_text(RuntimeManifest(abi=RUNTIME_ABI, models=locked_models(), **about).to_json())
     return path
 
 

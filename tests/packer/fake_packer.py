@@ -22,6 +22,11 @@ def register(ec2: Any, *, content: str, abi: str, family: str = "g6") -> str:
     return image
 
 
+def add_newer(ec2: Any, count: int, *, abi: str) -> None:
+    for number in range(count):
+        register(ec2, content=f"newer-{number}", abi=abi)
+
+
 def main() -> int:
     given = dict(
         argument.split("=", 1) for argument in sys.argv if "=" in argument and not argument.startswith("-")
@@ -33,7 +38,9 @@ def main() -> int:
         return 1
     (variables,) = (argument for argument in sys.argv if argument.startswith("-var-file="))
     (family,) = re.findall(r'instance_type += "(\w+)\.', Path(variables.partition("=")[2]).read_text())
-    image = register(boto3.client("ec2"), content=given["content"], abi=given["runtime_abi"], family=family)
+    image = register(
+        boto3.client("ec2", given["region"]), content=given["content"], abi=given["runtime_abi"], family=family
+    )
     print("1700000002,amazon-ebs.framebatch,artifact,0,builder-id,mitchellh.amazonebs")
     print(f"1700000003,amazon-ebs.framebatch,artifact,0,id,eu-central-1:{image}")
     return 0

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -106,6 +107,37 @@ def test_the_real_packers_reason_is_given(packer, tmp_path):
         command.build(tmp_path, tmp_path / "empty.pkrvars.hcl", {"content": "abc"}, lambda _: None)
 
 
+def test_packers_reason_before_a_build_is_given(packer, tmp_path):
+    """Nothing of a template is baked yet, and packer tells it in other words: a missing plugin, a typo."""
+    _local_bake(tmp_path, "true")
+    (tmp_path / "more.pkr.hcl").write_text('build { sources = ["source.null.nowhere"] }\n')
+
+    with pytest.raises(PackerError, match=r"could not build the image: (?s:.*)Unknown source null.nowhere"):
+        command.build(tmp_path, tmp_path / "empty.pkrvars.hcl", {"content": "abc"}, lambda _: None)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=lambda stop: stop.name)
+def test_the_real_packer_hears_that_a_bake_is_stopped(packer, tmp_path, stop):
+    """It is two processes, and the first of them leaves it to the second."""
+    _local_bake(tmp_path, "trap 'sleep 1' INT; echo begun; sleep 60")
+
+    said = _stopped(tmp_path, stop)
+
+    assert "Cleanly cancelled builds after being interrupted." in said
+
+
+def test_a_stopped_bake_is_over_when_packer_has_cleaned_up(tmp_path, monkeypatch):
+    """Left alone, it would die at its next word, and the machine that it has started would go on to cost."""
+    packer = tmp_path / "packer"
+    packer.write_text("#!/bin/sh\ntrap 'sleep 1; echo removed; exit 1' INT\necho begun\nsleep 60\n")
+    packer.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    assert _stopped(tmp_path, signal.SIGINT)[-1] == "removed"
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
 @pytest.mark.parametrize(
     ("floor", "driver", "code"),
     [
@@ -119,19 +151,26 @@ def test_the_real_packers_reason_is_given(packer, tmp_path):
 )
 def test_a_driver_below_the_floor_stops_the_bake(tmp_path, floor, driver, code):
     """Otherwise the image would be made, and every job on it fail."""
-    smi = tmp_path / "nvidia-smi"
-    smi.write_text(f"#!/bin/sh\n{f'echo {driver}; echo {driver}' if driver else 'exit 9'}\n")
-    smi.chmod(0o755)
-
-    done = subprocess.run(
-        [PROVISIONERS / "check_driver.sh"],
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "DRIVER_FLOOR": floor},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = _driver_checked(tmp_path, floor, f"echo {driver}; echo {driver}" if driver else "exit 9")
 
     assert done.returncode == code, done.stdout + done.stderr
+
+
+def test_a_driver_that_is_not_loaded_yet_is_waited_for(tmp_path):
+    """A machine answers over SSH before Amazon's service has chosen a kernel module for its GPU."""
+    asked = tmp_path / "asked"
+    done = _driver_checked(tmp_path, "570.00", f"echo >> {asked}; [ $(wc -l < {asked}) -gt 3 ] && echo 580.65.06")
+
+    assert (done.returncode, done.stdout) == (0, "driver 580.65.06\n"), done.stderr
+
+
+def test_a_machine_without_nvidias_tools_is_not_waited_for(tmp_path):
+    """The wrong image to start from: nothing that comes up later could bring them."""
+    done = _driver_checked(tmp_path, "570.00", None)
+
+    assert done.returncode == 1
+    assert done.stderr.endswith("nvidia-smi finds no driver, and 570.00 is the lowest that will do\n")
+    assert not (tmp_path / "slept").exists()
 
 
 def test_the_folders_that_jobs_mount_are_made(tmp_path):
@@ -179,6 +218,35 @@ def test_the_content_is_that_of_what_a_bake_reads(staged, tmp_path):
         assert changed_by(name), name
     for name in ("contract/messages.py", "packer/packer_py_wrapper/images.py"):
         assert not changed_by(name), name
+
+
+def _stopped(folder: Path, stop: signal.Signals) -> list[str]:
+    """Stops this process as soon as packer says that it has begun. Gives what packer said."""
+    said: list[str] = []
+
+    def tell(line: str) -> None:
+        said.append(line)
+        if line.endswith("begun"):
+            os.kill(os.getpid(), stop)
+
+    with pytest.raises(PackerError, match="could not build the image"):
+        command.build(folder, folder / "empty.pkrvars.hcl", {"content": "abc"}, tell)
+    return said
+
+
+def _driver_checked(folder: Path, floor: str, smi: str | None) -> subprocess.CompletedProcess[str]:
+    """The step with an `nvidia-smi` that does this, or with none, and a `sleep` that takes no time."""
+    for name, script in {"nvidia-smi": smi, "sleep": f"echo >> {folder / 'slept'}"}.items():
+        if script is not None:
+            (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+            (folder / name).chmod(0o755)
+    return subprocess.run(
+        [PROVISIONERS / "check_driver.sh"],
+        env={"PATH": f"{folder}:/usr/bin:/bin", "DRIVER_FLOOR": floor},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def _local_bake(folder: Path, script: str) -> None:

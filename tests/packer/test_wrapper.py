@@ -1,24 +1,19 @@
 """An operator's commands about machine images: what they say, what they change, and that they can be repeated."""
 
+import dataclasses
 import json
-from pathlib import Path
+import secrets
+import subprocess
+import sys
 
 import pytest
 
 from contract.manifest import RUNTIME_ABI, RuntimeManifest
-from local.runtime import locked_models
 from packer.packer_py_wrapper.content import REPOSITORY, content_of
-from packer.packer_py_wrapper.images import images, remove
-from tests.packer.fake_packer import register
+from packer.packer_py_wrapper.images import images
+from tests.packer.fake_packer import add_newer
 
 IMAGE_ID = f"/framebatch/runtime/{RUNTIME_ABI}/g6/image-id"
-
-
-@pytest.fixture
-def manifest(tmp_path: Path) -> Path:
-    path = tmp_path / "manifest.json"
-    path.write_text(_manifest().to_json())
-    return path
 
 
 @pytest.mark.usefixtures("fake_packer")
@@ -42,6 +37,21 @@ def test_what_packer_says_is_passed_on_readably(call, ec2, variables):
     said = call("build", "--variables", variables)[1].splitlines()
 
     assert said[:2] == ["==> amazon-ebs.framebatch: Prevalidating, then baking", "a plugin's own words"]
+
+
+@pytest.mark.usefixtures("account")
+def test_what_packer_says_is_passed_on_while_it_works(fake_packer, variables, monkeypatch):
+    """Also into a log: whoever watches a bake on GitHub for an hour must see how far it is."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    ended = fake_packer.with_name("ended")
+    fake_packer.write_text(f"#!/bin/sh\necho 1700000000,,ui,say,begun\nsleep 20\ntouch {ended}\n")
+    command = [sys.executable, "-m", "packer.packer_py_wrapper", "build", "--variables", variables]
+
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "begun\n"
+        assert not ended.exists()
+        process.terminate()
 
 
 @pytest.mark.usefixtures("fake_packer", "account")
@@ -137,8 +147,41 @@ def test_publishing_twice_changes_nothing(call, ec2, ssm, variables, manifest):
     assert second[1].count("is up to date") == 2
     assert ssm.get_parameter(Name=IMAGE_ID)["Parameter"]["Value"] == image.id
     text = ssm.get_parameter(Name=f"/framebatch/runtime/{RUNTIME_ABI}/g6/manifest")["Parameter"]["Value"]
-    assert RuntimeManifest.from_json(text) == _manifest()
+    assert RuntimeManifest.from_json(text) == RuntimeManifest.from_json(manifest.read_text())
     assert "published" in call("status")[1]
+
+
+@pytest.mark.usefixtures("fake_packer")
+def test_an_image_is_made_where_the_other_commands_look_for_it(call, ec2, variables):
+    """Baked in a region that the variables alone name, it would be there, and never found."""
+    variables.write_text(f'{variables.read_text()}region = "us-west-2"\n')
+
+    call("build", "--variables", variables)
+
+    (image,) = images(ec2)
+    assert f"{image.id} has it" in call("plan", "--variables", variables)[1]
+
+
+@pytest.mark.usefixtures("fake_packer", "account")
+def test_what_is_published_needs_no_manifest_to_be_so(call, variables, manifest):
+    """A workflow runs for a change that the image does not depend on, where nothing was built."""
+    call("build", "--variables", variables)
+    call("publish", "--variables", variables, "--manifest", manifest)
+    image = call("build", "--variables", variables)[1].split()[0]
+
+    assert call("publish", "--variables", variables) == (0, f"{image} is published already\n", "")
+
+
+@pytest.mark.usefixtures("fake_packer")
+def test_a_manifest_that_another_machine_has_is_asked_for(call, ssm, variables):
+    """The image is there, so that nothing bakes it again: whoever reads this must know what to do."""
+    call("build", "--variables", variables)
+
+    code, _, complaint = call("publish", "--variables", variables)
+
+    assert code == 1
+    assert "is on the machine that built it, and here it is not: --manifest names a copy." in complaint
+    assert ssm.describe_parameters()["Parameters"] == []
 
 
 @pytest.mark.usefixtures("fake_packer")
@@ -194,6 +237,44 @@ def test_the_manifest_of_another_abi_is_not_published(call, ec2, ssm, variables,
 
 
 @pytest.mark.usefixtures("fake_packer")
+def test_a_manifest_of_many_models_is_published_packed(call, ssm, variables, manifest):
+    """A parameter holds three of COCO's classes otherwise."""
+    made = RuntimeManifest.from_json(manifest.read_text())
+    more = [dataclasses.replace(made.models[0], name=f"model-{number}") for number in range(12)]
+    made = dataclasses.replace(made, models=tuple(more))
+    manifest.write_text(made.to_json())
+    call("build", "--variables", variables)
+
+    assert call("publish", "--variables", variables, "--manifest", manifest)[0] == 0
+
+    text = ssm.get_parameter(Name=f"/framebatch/runtime/{RUNTIME_ABI}/g6/manifest")["Parameter"]["Value"]
+    assert len(text) <= 8192
+    assert RuntimeManifest.from_json(f"{text}\n") == made  # as a task of the backend lays it out
+
+
+@pytest.mark.usefixtures("fake_packer")
+@pytest.mark.parametrize(
+    "command", [["plan"], ["plan", "--offline"], ["build", "--dry-run"], ["build"]], ids=" ".join
+)
+def test_a_manifest_too_large_to_be_published_is_told_before_the_bake(
+    call, ec2, variables, tmp_path, monkeypatch, command
+):
+    """Afterwards there would be an image that took an hour, and that nothing can start from."""
+    lock = json.loads((REPOSITORY / "models" / "models.lock.json").read_text())
+    files = {f"{number}.bin": secrets.token_hex(32) for number in range(256)}
+    for form in lock["models"][0]["formats"].values():
+        form["files"].update(files)
+    (tmp_path / "models.lock.json").write_text(json.dumps(lock))
+    monkeypatch.setattr("packer.packer_py_wrapper.__main__.MODEL_LOCK", tmp_path / "models.lock.json")
+
+    code, _, complaint = call(*command, "--variables", variables)
+
+    assert code == 1
+    assert complaint.endswith("packed, and a parameter holds 8192; an image with fewer models fits.\n")
+    assert images(ec2) == []
+
+
+@pytest.mark.usefixtures("fake_packer")
 def test_a_dry_run_changes_nothing(call, ec2, ssm, variables, manifest):
     assert "would build" in call("build", "--variables", variables, "--dry-run")[1]
     assert images(ec2) == []
@@ -202,63 +283,9 @@ def test_a_dry_run_changes_nothing(call, ec2, ssm, variables, manifest):
     assert "would write" in call("publish", "--variables", variables, "--manifest", manifest, "--dry-run")[1]
     assert ssm.describe_parameters()["Parameters"] == []
 
-    _add_newer(ec2, 2)
+    add_newer(ec2, 2, abi=str(RUNTIME_ABI))
     assert "would remove" in call("prune", "--keep", "1", "--dry-run")[1]
     assert len(images(ec2)) == 3
-
-
-@pytest.mark.usefixtures("fake_packer")
-def test_pruning_keeps_the_newest_and_the_published(call, ec2, variables, manifest):
-    """Snapshots cost money each month; the image that jobs start from must never go."""
-    call("build", "--variables", variables)
-    call("publish", "--variables", variables, "--manifest", manifest)
-    (published,) = images(ec2)
-    _add_newer(ec2, 3)
-    newest = images(ec2)[0]
-
-    assert call("prune", "--keep", "1")[0] == 0
-
-    left = images(ec2)
-    assert {image.id for image in left} == {published.id, newest.id}
-    assert _snapshots(ec2) == {snapshot for image in left for snapshot in image.snapshots}
-    assert call("prune", "--keep", "1") == (0, "", "")
-
-
-def test_what_another_pruning_was_faster_with_is_gone_all_the_same(call, ec2):
-    """Bakes of two families end at the same time, and each of them prunes."""
-    for content in "ab":
-        register(ec2, content=content, abi=str(RUNTIME_ABI), family="g6")
-    first, second = (image for image in images(ec2))
-
-    remove(ec2, second)
-    remove(ec2, second)
-
-    assert images(ec2) == [first]
-    assert _snapshots(ec2) == set(first.snapshots)
-
-
-def test_pruning_counts_each_family_for_itself(call, ec2):
-    """Bakes for one family must not push out what machines of another would go back to."""
-    for number in range(3):
-        for family in ("g6", "g4dn"):
-            register(ec2, content=f"{family}-{number}", abi=str(RUNTIME_ABI), family=family)
-
-    assert call("prune", "--keep", "2")[0] == 0
-
-    assert sorted(image.family for image in images(ec2)) == ["g4dn", "g4dn", "g6", "g6"]
-
-
-@pytest.mark.usefixtures("fake_packer")
-def test_pruning_finishes_what_an_interrupted_one_left(call, ec2, variables):
-    """Killed between image and snapshot, it leaves a snapshot that nobody would look for."""
-    call("build", "--variables", variables)
-    (image,) = images(ec2)
-    ec2.deregister_image(ImageId=image.id)
-    assert set(image.snapshots) <= _snapshots(ec2)
-
-    call("prune")
-
-    assert not set(image.snapshots) & _snapshots(ec2)
 
 
 @pytest.mark.usefixtures("fake_packer")
@@ -272,27 +299,3 @@ def test_a_published_image_that_is_gone_is_told(call, ec2, variables, manifest):
     code, _, complaint = call("status")
 
     assert (code, complaint) == (1, f"Published, but not there: {image.id}.\n")
-
-
-def _manifest() -> RuntimeManifest:
-    return RuntimeManifest(
-        abi=RUNTIME_ABI,
-        python="3.11.7",
-        torch=None,
-        cuda=None,
-        driver_floor=None,
-        engines=("ncnn", "openvino"),
-        models=locked_models(),
-    )
-
-
-def _add_newer(ec2, count: int) -> None:
-    for number in range(count):
-        register(ec2, content=f"newer-{number}", abi=str(RUNTIME_ABI))
-
-
-def _snapshots(ec2) -> set[str]:
-    """Those of ours; moto brings many of its own."""
-    filters = [{"Name": "tag-key", "Values": ["framebatch:content"]}]
-    found = ec2.describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]
-    return {snapshot["SnapshotId"] for snapshot in found}

@@ -102,6 +102,29 @@ def test_a_change_of_what_a_machine_image_is_made_of_asks_for_a_bake(event: str)
     assert "environment" not in bake["jobs"]["plan"]  # a reviewer reads it before
 
 
+def test_the_manifest_of_an_image_that_could_not_be_published_is_kept(tmp_path: Path):
+    """The image is there, so that no run bakes it again, and GitHub's machine goes with all that it has."""
+    steps = _workflow("bake")["jobs"]["bake"]["steps"]
+    (kept,) = (step for step in steps if step.get("if") == "${{ failure() }}")
+    (tmp_path / ".local" / "packer").mkdir(parents=True)
+    (tmp_path / ".local" / "packer" / "0123456789abcdef.json").write_text('{"abi": 1}\n')
+
+    summary = tmp_path / "summary"
+    environment = dict(os.environ) | {"GITHUB_STEP_SUMMARY": str(summary)}
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", kept["run"]],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    (published,) = (step for step in steps if " publish " in step.get("run", ""))
+    assert steps.index(kept) > steps.index(published)
+    assert done.stdout == summary.read_text() == '{"abi": 1}\n'
+
+
 def test_each_family_has_a_bake_of_its_own():
     """Variables of one family would be baked under another's name, or one family's bake would drop another's."""
     for job in _workflow("bake")["jobs"].values():

@@ -8,6 +8,7 @@ data "aws_iam_policy_document" "bake" {
       "ec2:DescribeImages",
       "ec2:DescribeInstances",
       "ec2:DescribeInstanceStatus",
+      "ec2:DescribeLaunchTemplateVersions",
       "ec2:DescribeRegions",
       "ec2:DescribeSecurityGroups",
       "ec2:DescribeSnapshots",

@@ -57,6 +57,7 @@ def declared(region: str, account: str, tags: Tags) -> dict[tuple[str, str], Ask
         ("ssm", "GetParametersByPath"): parameter("GetParametersByPath", "Path"),
         ("ssm", "PutParameter"): parameter("PutParameter", "Name"),
         ("ec2", "DescribeImages"): anything("ec2:DescribeImages"),
+        ("ec2", "DescribeLaunchTemplateVersions"): anything("ec2:DescribeLaunchTemplateVersions"),
         ("ec2", "DescribeSnapshots"): anything("ec2:DescribeSnapshots"),
         ("ec2", "DeregisterImage"): tagged("DeregisterImage", "ImageId"),
         ("ec2", "DeleteSnapshot"): tagged("DeleteSnapshot", "SnapshotId"),
