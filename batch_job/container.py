@@ -1,5 +1,6 @@
 """Opening: only containers that carry their own pictures, and of those the stream a player would show."""
 
+import logging
 import os
 import re
 from fractions import Fraction
@@ -16,16 +17,22 @@ from batch_job.arriving import ArrivingFile
 from batch_job.errors import VideoUnreadable
 from contract.videos import CONTAINERS, PIXELS_AT_MOST
 
+logger = logging.getLogger(__name__)
+
 _CLOCK = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)  # a duration in Matroska's tags
 _FALLBACK_STEP_US = 40_000  # where nothing tells a rate
 _SOUND_MAY_OUTLAST_US = 1_000_000  # pictures by so much, in a file that is whole
 _READ_BYTES = 1 << 18
+_REASONS = {  # what FFmpeg logs, and what that means
+    "not on whitelist": "files of its kind are not accepted: it is a playlist, a picture, sound or the like",
+    "moov atom not found": "it has no index: it was cut off, or is no video at all",
+}
 
 
 def open_container(file: Path | ArrivingFile, *, on_gpu: bool = False) -> InputContainer:
     """`on_gpu` decodes with NVDEC what it can decode, and the rest on the CPU; pictures come to the CPU's memory.
 
-    Raises VideoUnreadable; MemoryError, which FFmpeg tells like any damage, stays what it is.
+    Raises VideoUnreadable. MemoryError and PermissionError, which FFmpeg tells like any damage, stay what they are.
     """
     try:
         return av.open(
@@ -36,10 +43,11 @@ def open_container(file: Path | ArrivingFile, *, on_gpu: bool = False) -> InputC
             container_options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"},
             metadata_errors="replace",  # a title in an unknown encoding is no reason to refuse a video
         )
-    except av.error.MemoryError:
+    except (av.error.MemoryError, av.error.PermissionError):
         raise
     except (av.error.FFmpegError, ValueError) as exc:
-        raise VideoUnreadable(str(exc)) from exc
+        logger.info("the file cannot be opened", extra={"error": str(exc)})
+        raise VideoUnreadable(_reason(exc)) from exc
 
 
 def best_video_stream(container: InputContainer) -> VideoStream:
@@ -56,6 +64,15 @@ def best_video_stream(container: InputContainer) -> VideoStream:
     context.thread_count = 1
     context.options = {"max_pixels": str(PIXELS_AT_MOST)}
     return stream
+
+
+def _reason(error: Exception) -> str:
+    """For whoever brought the file; FFmpeg's own words name paths and error numbers, and are for the log."""
+    *_, said = getattr(error, "log", None) or ("",)
+    for theirs, ours in _REASONS.items():
+        if theirs in said:
+            return ours
+    return "it does not begin as a video does, or its beginning is damaged"
 
 
 def declared_end_us(container: InputContainer, stream: VideoStream) -> int | None:

@@ -22,6 +22,9 @@ from batch_job.tally import DecodeTally
 from batch_job.timeline import Slots, end_us, in_order, to_microseconds
 from batch_job.values import Image
 
+UNDECODABLE = "the picture cannot be decoded"
+OF_NO_KNOWN_DECODER = "the picture uses a part of its codec that no decoder here knows"
+_NOT_IMPLEMENTED = (av.error.PatchWelcomeError, av.error.NotImplementedError)
 _READ_ERRORS_IN_A_ROW = 64  # a file that only yields errors must end
 
 # FFmpeg mends damaged pictures and says so in its log alone. PyAV counts its errors once they are let through, and
@@ -111,7 +114,8 @@ class Decoder:
             except av.error.MemoryError:
                 raise
             except av.error.FFmpegError as exc:
-                self.tally.lose(exc.strerror or "cannot be decoded")
+                unknown = isinstance(exc, _NOT_IMPLEMENTED)
+                self.tally.lose(OF_NO_KNOWN_DECODER if unknown else UNDECODABLE)
                 continue
             for frame in frames:
                 if not isinstance(frame, VideoFrame):
@@ -137,11 +141,11 @@ class Decoder:
                 return
             except av.error.MemoryError:
                 raise
-            except av.error.FFmpegError as exc:
+            except av.error.FFmpegError:
                 # Demuxing ends with the error; asked again, it goes on behind the damage where there is a behind.
                 errors += 1
                 if errors == 1:
-                    self.tally.skip(exc.strerror or "cannot be read")
+                    self.tally.skip("the file cannot be read here")
                 if errors == _READ_ERRORS_IN_A_ROW:
                     return
 

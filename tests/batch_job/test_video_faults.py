@@ -22,23 +22,34 @@ EVERY = AnalysisOptions()
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "reason"),
     [
-        pytest.param(b"this is a text that calls itself a video\n" * 50, id="text"),
-        pytest.param(b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n", id="playlist"),
-        pytest.param(b"ffconcat version 1.0\nfile other.mkv\n", id="concat list"),
-        pytest.param(bytes(4096), id="zeros"),
-        pytest.param(np.random.default_rng(1).bytes(4096), id="noise"),
+        pytest.param(b"this is a text that calls itself a video\n" * 50, "it has no index", id="text"),
+        pytest.param(
+            b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n",
+            "it has no index",
+            id="playlist",
+        ),
+        pytest.param(
+            b"ffconcat version 1.0\nfile other.mkv\n", "files of its kind are not accepted", id="concat list"
+        ),
+        pytest.param(bytes(4096), "it has no index", id="zeros"),
+        pytest.param(np.random.default_rng(1).bytes(4096), "it does not begin as a video does", id="noise"),
+        pytest.param(b"RIFF\xff\0\0\0AVI LIST" + bytes(40), "it does not begin as a video does", id="header"),
     ],
 )
-def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Lists would make the decoder open other files and addresses, so they are not even parsed."""
+def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    """Lists would make the decoder open other files and addresses, so they are not even parsed.
+
+    Nobody is told FFmpeg's own words, which name the file's path and numbers of errors.
+    """
     write_video(tmp_path / "other.mkv", numbered(3))
     write_video(tmp_path / "other.ts", marching(60))
     path = tmp_path / "clip.mp4"
     path.write_bytes(content)
-    with pytest.raises(VideoUnreadable):
+    with pytest.raises(VideoUnreadable) as refused:
         Video(path)
+    assert refused.value.detail.startswith(reason)
 
 
 def test_a_playlist_is_refused_for_being_one(tmp_path: Path) -> None:
@@ -48,7 +59,7 @@ def test_a_playlist_is_refused_for_being_one(tmp_path: Path) -> None:
     path.write_bytes(b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n")
     with av.open(str(path)) as container:
         assert container.format.name == "hls"
-    with pytest.raises(VideoUnreadable):
+    with pytest.raises(VideoUnreadable, match="files of its kind are not accepted"):
         Video(path)
 
 
@@ -123,6 +134,7 @@ def test_damage_never_crashes_and_never_lies_about_time(tmp_path: Path, seed: in
     assert report.decoded_frames == len(frames)
     if len(frames) < 40:
         assert report.skipped
+    assert not any("processing input" in place.reason for place in report.skipped)  # FFmpeg's words
     again, report_again = decode(path)
     assert report_again == report
     assert all((one.image == other.image).all() for one, other in zip(frames, again, strict=True))
@@ -167,15 +179,22 @@ def test_a_decoder_without_memory_does_not_cost_the_frame(tmp_path: Path, monkey
         list(video.frames(EVERY))
 
 
-def test_opening_without_memory_does_not_condemn_the_video(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "stays"),
+    [
+        pytest.param(av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory"), MemoryError, id="no memory"),
+        pytest.param(av.error.PermissionError(errno.EACCES, "Permission denied"), PermissionError, id="no right"),
+    ],
+)
+def test_a_machine_that_cannot_open_a_video_does_not_condemn_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, stays: type[Exception]
 ) -> None:
     """VideoUnreadable would tell the user to send another file."""
 
     def broken(*_: object, **__: object) -> None:
-        raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
+        raise error
 
     path = write_video(tmp_path / "clip.mp4", numbered(3))
     monkeypatch.setattr(av, "open", broken)
-    with pytest.raises(MemoryError):
+    with pytest.raises(stays):
         Video(path)
