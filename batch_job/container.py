@@ -32,7 +32,7 @@ _REASONS = {  # what FFmpeg logs, and what that means
 def open_container(file: Path | ArrivingFile, *, on_gpu: bool = False) -> InputContainer:
     """`on_gpu` decodes with NVDEC what it can decode, and the rest on the CPU; pictures come to the CPU's memory.
 
-    Raises VideoUnreadable. MemoryError and PermissionError, which FFmpeg tells like any damage, stay what they are.
+    Raises VideoUnreadable. MemoryError and PermissionError, which FFmpeg tells like damage, stay what they are.
     """
     try:
         return av.open(
