@@ -14,7 +14,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from batch_job.arriving import ArrivingFile
-from batch_job.errors import VideoUnreadable
+from batch_job.errors import RuntimeMismatch, VideoUnreadable
 from contract.videos import CONTAINERS, PIXELS_AT_MOST
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,8 @@ _REASONS = {  # what FFmpeg logs, and what that means
 def open_container(file: Path | ArrivingFile, *, on_gpu: bool = False) -> InputContainer:
     """`on_gpu` decodes with NVDEC what it can decode, and the rest on the CPU; pictures come to the CPU's memory.
 
-    Raises VideoUnreadable. MemoryError and PermissionError, which FFmpeg tells like damage, stay what they are.
+    Raises VideoUnreadable, and RuntimeMismatch where no GPU can be had. MemoryError and PermissionError, which
+    FFmpeg tells like damage, stay what they are.
     """
     try:
         return av.open(
@@ -43,9 +44,14 @@ def open_container(file: Path | ArrivingFile, *, on_gpu: bool = False) -> InputC
             container_options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"},
             metadata_errors="replace",  # a title in an unknown encoding is no reason to refuse a video
         )
-    except (av.error.MemoryError, av.error.PermissionError):
+    except av.error.MemoryError:
         raise
     except (av.error.FFmpegError, ValueError) as exc:
+        if on_gpu:  # whose fault is it?
+            open_container(file).close()
+            raise RuntimeMismatch("FFmpeg finds no GPU that its CUDA and this machine's driver can use") from exc
+        if isinstance(exc, av.error.PermissionError):
+            raise
         logger.info("the file cannot be opened", extra={"error": str(exc)})
         raise VideoUnreadable(_reason(exc)) from exc
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from batch_job.container import open_container
 from batch_job.decoding import Decoder
-from batch_job.errors import VideoEmpty, VideoUnreadable, VideoWithoutFrames
+from batch_job.errors import RuntimeMismatch, VideoEmpty, VideoUnreadable, VideoWithoutFrames
 from batch_job.video import Video
 from contract.options import AnalysisOptions
 from tests.batch_job.media import Picture, decode, marching, numbered, write_video
@@ -198,3 +198,31 @@ def test_a_machine_that_cannot_open_a_video_does_not_condemn_it(
     monkeypatch.setattr(av, "open", broken)
     with pytest.raises(stays):
         Video(path)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        # What FFmpeg gives without NVIDIA's libraries, and with them where the driver does not answer.
+        pytest.param(av.error.PermissionError(errno.EPERM, "Operation not permitted"), id="no library"),
+        pytest.param(av.error.ExternalError(0x54584542, "Generic error in an external library"), id="no driver"),
+    ],
+)
+def test_a_gpu_that_is_not_there_does_not_condemn_the_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """And a file that is none is not called the machine's fault."""
+    opened = av.open
+
+    def without_gpu(file: str, *, hwaccel: Any, **options: Any) -> Any:
+        if hwaccel is not None:
+            raise error
+        return opened(file, **options)
+
+    path = write_video(tmp_path / "clip.mp4", numbered(3))
+    (tmp_path / "text.mp4").write_text("not a video")
+    monkeypatch.setattr(av, "open", without_gpu)
+    with pytest.raises(RuntimeMismatch):
+        Video(path, on_gpu=True)
+    with pytest.raises(VideoUnreadable):
+        Video(tmp_path / "text.mp4", on_gpu=True)
