@@ -1,5 +1,6 @@
 """Opening: only containers that carry their own pictures, and of those the stream a player would show."""
 
+import errno
 import logging
 import os
 import re
@@ -50,7 +51,7 @@ def open_container(file: Path | ArrivingFile, *, on_gpu: bool = False) -> InputC
         if on_gpu:  # whose fault is it?
             open_container(file).close()
             raise RuntimeMismatch("FFmpeg finds no GPU that its CUDA and this machine's driver can use") from exc
-        if isinstance(exc, av.error.PermissionError):
+        if isinstance(exc, av.error.PermissionError) and exc.errno == errno.EACCES:  # EPERM is -1, a parser's no
             raise
         logger.info("the file cannot be opened", extra={"error": str(exc)})
         raise VideoUnreadable(_reason(exc)) from exc
@@ -89,7 +90,7 @@ def declared_end_us(container: InputContainer, stream: VideoStream) -> int | Non
     kind, *_ = container.format.name.split(",")
     time_base = stream.time_base or Fraction(0)
     start_us = round((stream.start_time or 0) * time_base * 1_000_000)
-    if kind == "mov" and stream.duration:
+    if kind in ("mov", "mxf") and stream.duration:
         return start_us + round(stream.duration * time_base * 1_000_000)
     if kind == "avi" and stream.frames:
         return round(stream.frames * time_base * 1_000_000)

@@ -15,6 +15,7 @@ from av.video.frame import VideoFrame
 from batch_job.arriving import ArrivingFile
 from batch_job.container import declared_end_us, step_us
 from batch_job.decoding import Decoder
+from batch_job.endings import torn
 from batch_job.errors import OutOfStep, VideoEmpty, VideoWithoutFrames
 from batch_job.frame_index import FrameIndex, read_index
 from batch_job.letterbox import Shape
@@ -150,6 +151,7 @@ class Video:
     def report(self) -> DecodeReport:
         """Complete once `frames` has ended, or the shares of everybody."""
         stream, container = self._decoder.stream, self._decoder.container
+        path = self._file.path if isinstance(self._file, ArrivingFile) else self._file
         return self._decoder.tally.report(
             container=container.format.name,
             codec=stream.codec_context.name,
@@ -157,6 +159,7 @@ class Video:
             declared=stream.frames or None,
             declared_end_us=declared_end_us(container, stream),
             step_us=round(step_us(stream)),
+            torn=torn(path, container.format.name),
         )
 
     def damaged(self) -> bool:

@@ -52,6 +52,16 @@ def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes, reason: str
     assert refused.value.detail.startswith(reason)
 
 
+def test_a_header_that_ffmpeg_does_not_permit_is_no_video(tmp_path: Path) -> None:
+    """Where ASF breaks off in the right place its parser returns -1, which means "operation not permitted"."""
+    path = write_video(tmp_path / "clip.wmv", numbered(3), codec="wmv2", container="asf")
+    whole = path.read_bytes()
+    for size in range(16, 400, 4):
+        path.write_bytes(whole[:size])
+        with pytest.raises(VideoUnreadable):
+            Video(path)
+
+
 def test_a_playlist_is_refused_for_being_one(tmp_path: Path) -> None:
     """Guards the guard: without the list of formats FFmpeg opens it."""
     write_video(tmp_path / "other.ts", marching(60))
