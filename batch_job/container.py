@@ -4,6 +4,8 @@ import errno
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import av
 import av.error
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
@@ -80,6 +83,16 @@ def _reason(error: Exception) -> str:
         if theirs in said:
             return ours
     return "it does not begin as a video does, or its beginning is damaged"
+
+
+def packets_of(container: InputContainer, stream: VideoStream) -> Iterator["Packet[VideoStream]"]:
+    """The stream's packets, and at the end the empty one that drains its decoder.
+
+    A transport stream may show more streams on the way. PyAV then reads beyond the end of a list of its own,
+    and may stumble over a stream that it does not know, once it has drained those that it does.
+    """
+    with suppress(IndexError):
+        yield from container.demux(stream)
 
 
 def declared_end_us(container: InputContainer, stream: VideoStream) -> int | None:

@@ -16,7 +16,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from batch_job.arriving import ArrivingFile
-from batch_job.container import best_video_stream, open_container, step_us
+from batch_job.container import best_video_stream, open_container, packets_of, step_us
+from batch_job.errors import VideoUnreadable
 from batch_job.orientation import Orientation
 from batch_job.tally import DecodeTally
 from batch_job.timeline import Slots, end_us, in_order, to_microseconds
@@ -89,7 +90,13 @@ class Decoder:
         return len(self.tally.skipped) + self.tally.more_skipped + av.logging.get_last_error()[0] - self._logged
 
     def upright(self, picture: VideoFrame) -> Image:
-        image = picture.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
+        """Raises VideoUnreadable where FFmpeg knows no way from the picture's format to BGR."""
+        try:
+            image = picture.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
+        except av.error.MemoryError:
+            raise
+        except av.error.FFmpegError as exc:
+            raise VideoUnreadable(f"its pictures are {picture.format.name}, which cannot be converted") from exc
         return self._orientation_of(picture).upright(image)
 
     def _timed(self) -> Iterator[tuple[int, VideoFrame]]:
@@ -132,7 +139,7 @@ class Decoder:
         errors = 0
         while True:
             try:
-                for packet in self.container.demux(self.stream):
+                for packet in packets_of(self.container, self.stream):
                     errors = 0
                     self._count(packet)
                     yield packet

@@ -1,8 +1,9 @@
 """Files that are not what they should be, and machines that fail while one is read."""
 
 import errno
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import av
 import av.error
@@ -106,6 +107,16 @@ def test_a_header_without_frames_is_told_from_no_video(tmp_path: Path) -> None:
             video.shape  # noqa: B018
 
 
+def test_pictures_that_cannot_be_converted_are_refused(tmp_path: Path) -> None:
+    """FFmpeg decodes four bits a pixel, and then knows no way to any other format."""
+    with av.open(str(tmp_path / "clip.nut"), "w") as output:
+        stream = output.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr4"
+        output.mux(stream.encode(av.VideoFrame(64, 48, "bgr4")))
+    with Video(tmp_path / "clip.nut") as video, pytest.raises(VideoUnreadable, match="its pictures are bgr4"):
+        list(video.frames(EVERY))
+
+
 def test_a_truncated_file_gives_what_is_there_and_says_so(tmp_path: Path) -> None:
     """Never a silent truncation."""
     path = write_video(tmp_path / "clip.mp4", numbered(100), movflags="+faststart", options={"g": "10"})
@@ -148,6 +159,47 @@ def test_damage_never_crashes_and_never_lies_about_time(tmp_path: Path, seed: in
     again, report_again = decode(path)
     assert report_again == report
     assert all((one.image == other.image).all() for one, other in zip(frames, again, strict=True))
+
+
+class ShowsMoreStreams:
+    """Stands before a container, and ends as PyAV may where a transport stream has shown more streams meanwhile.
+
+    Whether it does so for a real one depends on what lies in memory behind a list of PyAV's.
+    """
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._target.close()
+
+    def demux(self, stream: Any) -> Iterator[Any]:
+        yield from self._target.demux(stream)
+        raise IndexError("list index out of range")
+
+
+def test_streams_that_come_to_light_on_the_way_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "clip.ts", numbered(20), options={"bf": "2"})
+    whole, report = decode(path)
+    with Video(path) as video:
+        exact = video.exact_frames(EVERY)
+    for module in ("decoding", "frame_index"):
+        monkeypatch.setattr(
+            f"batch_job.{module}.open_container", lambda path, **_: ShowsMoreStreams(open_container(path))
+        )
+    frames, same = decode(path)
+    assert [frame.pts_us for frame in frames] == [frame.pts_us for frame in whole]
+    assert (len(frames), same) == (20, report)
+    with Video(path) as video:
+        assert video.exact_frames(EVERY) == exact == 20
 
 
 # --- the machine's faults ---
