@@ -54,8 +54,8 @@ def write_mp4(path: Path, frames: Iterable[tuple[int, Image]]) -> None:
 
     Times are kept, so that a variable rate stays one and the video's clock is that of the detections. MP4 has no
     time before zero: a stream that begins there begins at zero. Where a clock leaps ahead by more than MP4 can
-    tell, the picture comes half an hour after the one before, and the time goes on from there. The first picture
-    sets the size; odd sides grow by one pixel, which H.264 with 4:2:0 needs.
+    tell, the picture comes half an hour after the one before, and the time goes on from there. All pictures have
+    one size; odd sides grow by one pixel, which H.264 with 4:2:0 needs.
     """
     with av.open(os.fspath(path), "w", format="mp4", options=_CONTAINER) as output:
         stream: VideoStream | None = None
@@ -69,7 +69,7 @@ def write_mp4(path: Path, frames: Iterable[tuple[int, Image]]) -> None:
                 step_us = min(pts_us - before_us, _LONGEST_STEP_US)
                 now_us += step_us
             before_us = pts_us
-            frame = _encodable(image, stream)
+            frame = _encodable(image)
             frame.pts, frame.time_base, frame.duration = now_us, _MICROSECONDS, step_us
             output.mux(stream.encode(frame))
         if stream is not None:
@@ -88,11 +88,8 @@ def _stream_for(output: OutputContainer, image: Image) -> VideoStream:
     return stream
 
 
-def _encodable(image: Image, stream: VideoStream) -> VideoFrame:
+def _encodable(image: Image) -> VideoFrame:
     height, width = image.shape[:2]
-    if (width + width % 2, height + height % 2) != (stream.width, stream.height):
-        picture = cv2.resize(image, (stream.width, stream.height), interpolation=cv2.INTER_AREA)
-    else:
-        picture = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    picture = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture, np.uint8), format="bgr24")
     return frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)

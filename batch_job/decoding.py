@@ -16,12 +16,16 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from batch_job.arriving import ArrivingFile
-from batch_job.container import best_video_stream, open_container, step_us
+from batch_job.container import best_video_stream, open_container, packets_of, step_us
+from batch_job.errors import VideoUnreadable
 from batch_job.orientation import Orientation
 from batch_job.tally import DecodeTally
 from batch_job.timeline import Slots, end_us, in_order, to_microseconds
 from batch_job.values import Image
 
+UNDECODABLE = "the picture cannot be decoded"
+OF_NO_KNOWN_DECODER = "the picture uses a part of its codec that no decoder here knows"
+_NOT_IMPLEMENTED = (av.error.PatchWelcomeError, av.error.NotImplementedError)
 _READ_ERRORS_IN_A_ROW = 64  # a file that only yields errors must end
 
 # FFmpeg mends damaged pictures and says so in its log alone. PyAV counts its errors once they are let through, and
@@ -86,7 +90,13 @@ class Decoder:
         return len(self.tally.skipped) + self.tally.more_skipped + av.logging.get_last_error()[0] - self._logged
 
     def upright(self, picture: VideoFrame) -> Image:
-        image = picture.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
+        """Raises VideoUnreadable where FFmpeg knows no way from the picture's format to BGR."""
+        try:
+            image = picture.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
+        except av.error.MemoryError:
+            raise
+        except av.error.FFmpegError as exc:
+            raise VideoUnreadable(f"its pictures are {picture.format.name}, which cannot be converted") from exc
         return self._orientation_of(picture).upright(image)
 
     def _timed(self) -> Iterator[tuple[int, VideoFrame]]:
@@ -111,7 +121,8 @@ class Decoder:
             except av.error.MemoryError:
                 raise
             except av.error.FFmpegError as exc:
-                self.tally.lose(exc.strerror or "cannot be decoded")
+                unknown = isinstance(exc, _NOT_IMPLEMENTED)
+                self.tally.lose(OF_NO_KNOWN_DECODER if unknown else UNDECODABLE)
                 continue
             for frame in frames:
                 if not isinstance(frame, VideoFrame):
@@ -128,7 +139,7 @@ class Decoder:
         errors = 0
         while True:
             try:
-                for packet in self.container.demux(self.stream):
+                for packet in packets_of(self.container, self.stream):
                     errors = 0
                     self._count(packet)
                     yield packet
@@ -137,11 +148,11 @@ class Decoder:
                 return
             except av.error.MemoryError:
                 raise
-            except av.error.FFmpegError as exc:
+            except av.error.FFmpegError:
                 # Demuxing ends with the error; asked again, it goes on behind the damage where there is a behind.
                 errors += 1
                 if errors == 1:
-                    self.tally.skip(exc.strerror or "cannot be read")
+                    self.tally.skip("the file cannot be read here")
                 if errors == _READ_ERRORS_IN_A_ROW:
                     return
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch_job.arriving import ArrivingFile
-from batch_job.container import best_video_stream, open_container
+from batch_job.container import best_video_stream, open_container, packets_of
 from batch_job.sampling import Choice, choice_for
 from batch_job.timeline import end_us, to_microseconds
 from contract.options import AnalysisOptions
@@ -67,7 +67,7 @@ def read_index(file: Path | ArrivingFile) -> FrameIndex | None:
         keys: list[int] = []
         ends: list[int] = []
         try:
-            for packet in container.demux(stream):
+            for packet in packets_of(container, stream):
                 if not packet.size:
                     continue
                 if packet.pts is None or packet.time_base is None or packet.is_corrupt:

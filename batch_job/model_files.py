@@ -79,14 +79,16 @@ def _entry(root: Path, name: str, metadata: Mapping[str, Any], **formats: Sequen
             f"{name} is made for the task {task}; the tasks that can be done are {', '.join(TASKS)}."
         )
     try:
-        names, size = metadata["names"], metadata["imgsz"]
-        height, width = (size, size) if isinstance(size, int) else size
+        names, size, stride = metadata["names"], metadata["imgsz"], int(metadata["stride"])
+        height, width = (size, size) if isinstance(size, int) else map(int, size)
+        if min(height, width, stride) < 1:
+            raise ValueError("a size of nothing")
         return ModelEntry(
             name=name,
             task=metadata["task"],
-            classes=tuple(names[index] for index in sorted(names)),
+            classes=tuple(str(names[index]) for index in sorted(names)),
             input_size=(height, width),
-            stride=int(metadata["stride"]),
+            stride=stride,
             root=str(root),
             formats={
                 engine: ModelFormat(
@@ -100,6 +102,11 @@ def _entry(root: Path, name: str, metadata: Mapping[str, Any], **formats: Sequen
     except KeyError as exc:
         raise ModelUnusable(
             f"What ultralytics writes of a model is incomplete for {name}: it lacks {exc}."
+        ) from exc
+    except (TypeError, ValueError) as exc:
+        raise ModelUnusable(
+            f"What ultralytics writes of a model makes no sense for {name}: "
+            "names are numbered, and imgsz and stride are whole numbers."
         ) from exc
 
 
@@ -124,7 +131,7 @@ def _of_onnx(path: Path) -> Mapping[str, Any]:
     try:
         network = openvino.Core().read_model(path)
     except RuntimeError as exc:
-        raise ModelUnusable(f"{path} cannot be opened as ONNX: {str(exc).strip().splitlines()[-1]}") from exc
+        raise ModelUnusable(f"{path} is no ONNX network, or is damaged.") from exc
     found = {}
     for name in ("task", "names", "imgsz", "stride", "kpt_shape"):
         if network.has_rt_info(["framework", name]):
@@ -157,4 +164,5 @@ def _of_checkpoint(path: Path) -> Mapping[str, Any]:
                 "kpt_shape": getattr(network.model[-1], "kpt_shape", ()),
             }
         except Exception as exc:  # a pickle can fail in any way
-            raise ModelUnusable(f"{path} cannot be opened as a checkpoint of ultralytics: {exc}") from exc
+            reason = str(exc).removeprefix("ERROR ❌️").strip().partition("\n")[0]  # the rest is advice
+            raise ModelUnusable(f"{path} cannot be opened as a checkpoint of ultralytics: {reason}") from exc

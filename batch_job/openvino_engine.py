@@ -13,7 +13,7 @@ from batch_job.candidates import Candidates, Keep
 from batch_job.detector import Tag
 from batch_job.errors import ModelUntrusted, OptionUnsuitable
 from batch_job.letterbox import Letterbox, Shape
-from batch_job.tasks import candidates_of, fit_of, output_rows
+from batch_job.tasks import candidates_of, fit_of, require_rows
 from batch_job.values import Image
 from contract.manifest import ModelEntry
 
@@ -30,7 +30,10 @@ class OpenVinoDetector:
         bfloat16 where the CPU has it. Raises ModelUntrusted or OptionUnsuitable.
         """
         core = openvino.Core()
-        network = core.read_model(entry)
+        try:
+            network = core.read_model(entry)
+        except RuntimeError as exc:
+            raise ModelUntrusted(f"{model.name} cannot be opened by OpenVINO") from exc
         self._model = model
         self._fit = fit_of(model)
         self._frame = frame
@@ -41,11 +44,7 @@ class OpenVinoDetector:
             options["INFERENCE_PRECISION_HINT"] = "f32"
         compiled = core.compile_model(_taking_pictures(network, self._canvas), "CPU", options)
         rows = [output.partial_shape[1] for output in compiled.outputs]
-        if rows != list(output_rows(model)):
-            raise ModelUntrusted(
-                f"{model.name} has outputs of {rows} rows, and not those of a network for the task {model.task}"
-                f" with {len(model.classes)} classes"
-            )
+        require_rows(model, [row.get_length() if row.is_static else -1 for row in rows])
         # One more than the streams, so that none is idle while this process reads a result.
         in_flight = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")) + 1
         self._requests = [compiled.create_infer_request() for _ in range(in_flight)]

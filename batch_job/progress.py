@@ -24,11 +24,16 @@ def progress_bar() -> Iterator[Tell]:
         return
     columns = TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(Stage.STARTING.value, total=None)
+        shown = Stage.STARTING
+        task = progress.add_task(shown.value, total=None)
 
         def tell(stage: Stage, done: int, total: int | None) -> None:
-            shown = max(total, done) if total is not None and stage is Stage.ANALYSING else None
-            progress.update(task, description=stage.value, completed=done, total=shown)
+            nonlocal shown, task
+            if stage is not shown:  # a total that was told once is not taken back: the next stage would look done
+                progress.remove_task(task)
+                shown, task = stage, progress.add_task(stage.value, total=None)
+            known = max(total, done) if total is not None and stage is Stage.ANALYSING else None
+            progress.update(task, completed=done, total=known)
 
         yield tell
 

@@ -37,10 +37,9 @@ def opened_analysis(
     with Video(file, on_gpu=decode_on_gpu) as video:
         results.enter(Stage.STARTING)
         with watch.timing("model"):
-            picture = video.first_picture()
             detector = detector_for(
                 trusted,
-                frame=(picture.shape[0], picture.shape[1]),
+                frame=video.shape,
                 image_size=request.options.image_size,
                 precision=precision,
                 chunk_frames=chunk_frames,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from batch_job.endings import TORN
 from batch_job.orientation import Orientation
 from contract.results import DecodeReport, SkippedFrames
 
@@ -62,8 +63,12 @@ class DecodeTally:
         declared: int | None,
         declared_end_us: int | None,
         step_us: int,
+        torn: bool,
     ) -> DecodeReport:
-        """`declared` frames and their end are what the header says; a frame is shown for about `step_us`."""
+        """`declared` frames and their end are what the header says; a frame is shown for about `step_us`.
+
+        `torn` is true of a file that does not end as its format demands.
+        """
         skipped = list(self.skipped)
         if self.more_skipped:
             reason = f"{self.more_skipped} more damaged places are not listed"
@@ -72,7 +77,7 @@ class DecodeTally:
         if swallowed > 0 and codec in _A_FRAME_FROM_EVERY_PACKET:
             reason = f"{swallowed} pictures did not come out of the decoder"
             skipped.append(SkippedFrames(after_pts_us=None, reason=reason))
-        cut_off = self._cut_off(declared, declared_end_us, step_us)
+        cut_off = self._cut_off(declared, declared_end_us, step_us) or (TORN if torn else None)
         if cut_off is not None:
             skipped.append(SkippedFrames(after_pts_us=self._reached(), reason=cut_off))
         return DecodeReport(

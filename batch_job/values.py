@@ -14,7 +14,7 @@ Floats = NDArray[np.float32]
 class Frame:
     index: int  # among all analysed frames, from 0
     pts_us: int  # the stream's own time
-    image: Image  # upright
+    image: Image  # upright, and of the size of the first one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""A video: frames upright and at their own time, from wherever one begins, and a report of what was in it."""
+"""A video: frames upright, of one size and at their own time, from wherever one begins, and a report of them."""
 
 import os
 from collections.abc import Generator, Iterable, Iterator
@@ -8,13 +8,17 @@ from itertools import dropwhile, islice
 from pathlib import Path
 from typing import Self
 
+import cv2
+import numpy as np
 from av.video.frame import VideoFrame
 
 from batch_job.arriving import ArrivingFile
 from batch_job.container import declared_end_us, step_us
 from batch_job.decoding import Decoder
+from batch_job.endings import torn
 from batch_job.errors import OutOfStep, VideoEmpty, VideoWithoutFrames
 from batch_job.frame_index import FrameIndex, read_index
+from batch_job.letterbox import Shape
 from batch_job.sampling import choice_for, expected_frames
 from batch_job.tally import DecodeTally
 from batch_job.timeline import to_microseconds
@@ -45,18 +49,24 @@ class Video:
     def __exit__(self, *_: object) -> None:
         self._decoder.__exit__()
 
-    def first_picture(self) -> Image:
-        """The first frame that can be decoded, upright. Raises VideoWithoutFrames."""
+    @cached_property
+    def shape(self) -> Shape:
+        """Height and width of the first frame that can be decoded, upright. Raises VideoWithoutFrames.
+
+        A stream may change its size on the way. Players go on in the rectangle they began with, and so do all
+        pictures here: boxes in pixels of this one frame are then boxes of every frame, and a track goes on.
+        """
         with Decoder(self._file) as decoder:
             for _, picture in decoder.pictures():
-                return decoder.upright(picture)
+                image = decoder.upright(picture)
+                return image.shape[0], image.shape[1]
             raise VideoWithoutFrames(_whereabouts(decoder))
 
     def all_frames(self) -> Generator[Frame, None, None]:
         """Every frame of the stream, whatever is analysed; decoding starts anew."""
         with Decoder(self._file) as decoder:
             for number, (pts_us, picture) in enumerate(decoder.pictures()):
-                yield Frame(index=number, pts_us=pts_us, image=decoder.upright(picture))
+                yield Frame(index=number, pts_us=pts_us, image=self._fitted(decoder, picture))
 
     def expected_frames(self, options: AnalysisOptions) -> int | None:
         """How many frames will be analysed if the header is right."""
@@ -100,7 +110,7 @@ class Video:
             number = decoder.tally.analysed
             decoder.tally.analysed += 1
             if number >= start:
-                yield Frame(index=number, pts_us=pts_us, image=decoder.upright(picture))
+                yield Frame(index=number, pts_us=pts_us, image=self._fitted(decoder, picture))
 
     def share(self, options: AnalysisOptions, *, start: int, stop: int) -> Iterator[Frame]:
         """Analysed frames from index `start` to before `stop`, of a video whose `exact_frames` are known.
@@ -128,19 +138,20 @@ class Video:
                 if found is None:
                     missing.add(wanted)
                 else:
-                    yield wanted, decoder.upright(found)
+                    yield wanted, self._fitted(decoder, found)
         if missing:
             with Decoder(self._file) as decoder:
                 for pts_us, picture in decoder.pictures():
                     if pts_us in missing:
                         missing.remove(pts_us)
-                        yield pts_us, decoder.upright(picture)
+                        yield pts_us, self._fitted(decoder, picture)
                     if not missing:
                         return
 
     def report(self) -> DecodeReport:
         """Complete once `frames` has ended, or the shares of everybody."""
         stream, container = self._decoder.stream, self._decoder.container
+        path = self._file.path if isinstance(self._file, ArrivingFile) else self._file
         return self._decoder.tally.report(
             container=container.format.name,
             codec=stream.codec_context.name,
@@ -148,6 +159,7 @@ class Video:
             declared=stream.frames or None,
             declared_end_us=declared_end_us(container, stream),
             step_us=round(step_us(stream)),
+            torn=torn(path, container.format.name),
         )
 
     def damaged(self) -> bool:
@@ -163,6 +175,13 @@ class Video:
     def whereabouts(self) -> str:
         """Container, codec and the first damage, for the log."""
         return _whereabouts(self._decoder)
+
+    def _fitted(self, decoder: Decoder, picture: VideoFrame) -> Image:
+        image = decoder.upright(picture)
+        if image.shape[:2] != self.shape:
+            height, width = self.shape
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        return image
 
     def _begin_anew(self) -> None:
         self._decoder.__exit__()
@@ -192,7 +211,7 @@ class Video:
             if picture is None or pts_us != wanted_us or self._decoder.complaints() != complaints:
                 return start, False
             if chosen(wanted_us):
-                yield Frame(index=start, pts_us=wanted_us, image=self._decoder.upright(picture))
+                yield Frame(index=start, pts_us=wanted_us, image=self._fitted(self._decoder, picture))
                 start += 1
         ended = stop < total or next(decoded, None) is None
         return start, ended and self._decoder.complaints() == complaints

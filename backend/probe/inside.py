@@ -165,6 +165,8 @@ def _first_picture(
         raise
     except av.error.FFmpegError:
         return picture, packets, packet_bytes  # damage, behind which the job may go on
+    except IndexError:  # at the end, of PyAV, over a stream that came to light meanwhile
+        pass
     if picture is None:
         raise Refused(ErrorCode.VIDEO_WITHOUT_FRAMES, f"{container.format.name}, {packets} packets")
     return picture, packets, packet_bytes

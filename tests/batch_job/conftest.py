@@ -1,10 +1,14 @@
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
+from batch_job.database import Database
 from contract.manifest import TASKS
-from tests.batch_job.job import Bench
+from contract.messages import AnalysisRequest
+from tests.batch_job.job import Bench, add_analysis
 from tests.batch_job.media import marching, write_video
 from tests.batch_job.models import manifest_of, save_colour_network
 
@@ -30,3 +34,17 @@ def bench(database_url: str, media_bucket: str, s3_client: Any, colours: Path, t
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     return Bench(database_url=database_url, bucket=media_bucket, s3=s3_client, manifest=colours, scratch=scratch)
+
+
+@pytest.fixture
+def analysis_id(database_url: str) -> UUID:
+    request = AnalysisRequest(analysis_id=uuid4(), video_key="uploads/1/x", model="colours")
+    add_analysis(database_url, request)
+    return request.analysis_id
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url, patience_seconds=5)
+    yield database
+    database.close()

@@ -8,8 +8,14 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from batch_job.values import Frame
+from batch_job.video import Video
+from contract.options import AnalysisOptions
+from contract.results import DecodeReport
+
 Picture = NDArray[np.uint8]
 MILLISECONDS = Fraction(1, 1000)
+_EVERY_FRAME = AnalysisOptions()
 
 # BGR; bright and pure, so that the colour network of `models.py` knows them, also after compression
 RED, GREEN, BLUE = (0, 0, 255), (0, 255, 0), (255, 0, 0)
@@ -109,3 +115,12 @@ def write_video(
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return path
+
+
+def decode(
+    path: Path, options: AnalysisOptions = _EVERY_FRAME, *, start: int = 0
+) -> tuple[list[Frame], DecodeReport]:
+    """What the analyser sees of a video."""
+    with Video(path) as video:
+        frames = list(video.frames(options, start=start))
+        return frames, video.report()

@@ -24,7 +24,7 @@ from contract.manifest import ModelEntry
 from contract.messages import AnalysisRequest
 from contract.results import PATH_POINTS
 from tests.batch_job.job import add_analysis, result_rows
-from tests.batch_job.test_store import REPORT, SUMMARY
+from tests.batch_job.stored import REPORT, SUMMARY
 
 MODEL = ModelEntry(
     name="colours", task="detect", classes=("a", "b", "c"), input_size=(96, 160), stride=32, root="", formats={}

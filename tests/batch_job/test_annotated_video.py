@@ -96,12 +96,6 @@ def test_odd_sides_grow_by_one_pixel(tmp_path: Path, width: int, height: int) ->
     assert picture.shape == (height + height % 2, width + width % 2, 3)
 
 
-def test_a_stream_that_changes_its_size_keeps_the_first(tmp_path: Path) -> None:
-    pictures = [*numbered(1), *numbered(2, width=33, height=99)]
-    frames = played(written(tmp_path / "a.mp4", range(3), pictures))
-    assert {picture.shape for _, picture in frames} == {(48, 64, 3)}
-
-
 def test_colours_are_those_of_the_video(tmp_path: Path) -> None:
     """Players guess another matrix for small pictures than for large ones where none is named."""
     red = np.full((64, 64, 3), (20, 30, 200), np.uint8)

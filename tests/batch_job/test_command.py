@@ -198,7 +198,7 @@ def test_a_terminal_sees_how_far_it_is(
 ) -> None:
     ours, theirs = pty.openpty()
     with process(
-        long_march, "--model", export, "--out", tmp_path / "out", without=without, stderr=theirs
+        long_march, "--model", export, "--out", tmp_path / "out", "--annotated", without=without, stderr=theirs
     ) as running:
         os.close(theirs)
         seen = b""
@@ -214,6 +214,9 @@ def test_a_terminal_sees_how_far_it_is(
     os.close(ours)
     assert running.returncode == 0, seen
     assert shown in seen.decode()
+    drawing = [line for line in seen.decode().splitlines() if "drawing" in line]
+    assert not any("1500/1500" in line for line in drawing)  # it has only begun, and nobody counts it
+    assert any("1500/?" in line for line in drawing) == (shown == "analysing")
 
 
 def test_results_are_not_mixed_with_what_is_there(

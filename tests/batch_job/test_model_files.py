@@ -43,6 +43,28 @@ def test_an_export_without_metadata_is_refused(tmp_path: Path) -> None:
         describe(tmp_path / "colours.xml")
 
 
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        pytest.param("{names: {0: red}, stride: 32, task: detect}", "lacks 'imgsz'", id="no size"),
+        pytest.param("{names: {0: red}, imgsz: [96, 160, 3], stride: 32, task: detect}", "no sense", id="3 sides"),
+        pytest.param("{names: {0: red}, imgsz: big, stride: 32, task: detect}", "no sense", id="a word"),
+        pytest.param("{names: {0: red}, imgsz: 0, stride: 32, task: detect}", "no sense", id="no pixel"),
+        pytest.param("{names: {0: red}, imgsz: 96, stride: 0, task: detect}", "no sense", id="no stride"),
+        pytest.param("{names: [red, green], imgsz: 96, stride: 32, task: detect}", "no sense", id="list of names"),
+        pytest.param("{names: 3, imgsz: 96, stride: 32, task: detect}", "no sense", id="a number of names"),
+        pytest.param("{names: {0: red}, imgsz: 96, stride: 32, task: depth}", "task depth", id="no such task"),
+        pytest.param("[1, 2]", "lacks", id="a list"),
+        pytest.param(": : [", "is not YAML", id="no YAML"),
+    ],
+)
+def test_metadata_that_make_no_sense_are_refused(tmp_path: Path, metadata: str, reason: str) -> None:
+    save_colour_network(tmp_path)
+    (tmp_path / "metadata.yaml").write_text(metadata)
+    with pytest.raises(ModelUnusable, match=reason):
+        describe(tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"", b"\x08\x07\x12", b"not a network"], ids=["empty", "cut off", "text"])
 def test_an_onnx_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.onnx").write_bytes(content)
@@ -56,5 +78,7 @@ def test_an_onnx_file_that_is_none_is_refused(tmp_path: Path, content: bytes) ->
 )
 def test_a_checkpoint_that_is_none_is_refused(tmp_path: Path, ultralytics_installed: None, content: bytes) -> None:
     (tmp_path / "x.pt").write_bytes(content)
-    with pytest.raises(ModelUnusable, match=r"x\.pt cannot be opened"):
+    with pytest.raises(ModelUnusable, match=r"x\.pt cannot be opened") as refused:
         describe(tmp_path / "x.pt")
+    assert "\n" not in str(refused.value)
+    assert "ERROR" not in str(refused.value)

@@ -100,3 +100,10 @@ def test_a_network_for_another_task_is_not_the_approved_one(entry: ModelEntry, t
     """Its output would be read as what it is not."""
     with pytest.raises(ModelUntrusted, match=f"task {task}"):
         detector_for(replace(entry, task=task))
+
+
+def test_weights_that_are_cut_off_are_told_in_a_sentence(tmp_path: Path) -> None:
+    entry = save_colour_network(tmp_path)
+    (tmp_path / "colours.bin").write_bytes(b"x")
+    with pytest.raises(ModelUntrusted, match="cannot be opened by OpenVINO"):
+        detector_for(entry)

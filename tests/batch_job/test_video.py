@@ -1,6 +1,5 @@
 """Decoding: every frame, upright, at its own time, whatever the file is like."""
 
-import errno
 import json
 import struct
 from collections.abc import Callable
@@ -10,30 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import av
-import av.error
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batch_job.container import open_container
-from batch_job.decoding import Decoder
-from batch_job.errors import VideoEmpty, VideoUnreadable, VideoWithoutFrames
 from batch_job.orientation import Orientation
 from batch_job.timeline import to_microseconds
-from batch_job.values import Frame
 from batch_job.video import Video
 from contract.options import AnalysisOptions
-from contract.results import DecodeReport
-from tests.batch_job.media import MILLISECONDS, Picture, marching, number_of, numbered, squares, write_video
+from tests.batch_job.media import MILLISECONDS, decode, number_of, numbered, squares, write_video
 
 EVERY = AnalysisOptions()
-
-
-def decode(path: Path, options: AnalysisOptions = EVERY, *, start: int = 0) -> tuple[list[Frame], DecodeReport]:
-    with Video(path) as video:
-        frames = list(video.frames(options, start=start))
-        return frames, video.report()
 
 
 @given(ticks=st.integers(-(10**12), 10**12), numerator=st.integers(1, 1001), denominator=st.integers(1, 90_000))
@@ -200,169 +187,6 @@ def test_pictures_are_found_where_nothing_can_be_sought(tmp_path: Path) -> None:
         assert [time for time, _ in video.pictures_at([80_000, 200_000])] == [80_000, 200_000]
 
 
-# --- files that are not what they should be ---
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(b"this is a text that calls itself a video\n" * 50, id="text"),
-        pytest.param(b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n", id="playlist"),
-        pytest.param(b"ffconcat version 1.0\nfile other.mkv\n", id="concat list"),
-        pytest.param(bytes(4096), id="zeros"),
-        pytest.param(np.random.default_rng(1).bytes(4096), id="noise"),
-    ],
-)
-def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Lists would make the decoder open other files and addresses, so they are not even parsed."""
-    write_video(tmp_path / "other.mkv", numbered(3))
-    write_video(tmp_path / "other.ts", marching(60))
-    path = tmp_path / "clip.mp4"
-    path.write_bytes(content)
-    with pytest.raises(VideoUnreadable):
-        Video(path)
-
-
-def test_a_playlist_is_refused_for_being_one(tmp_path: Path) -> None:
-    """Guards the guard: without the list of formats FFmpeg opens it."""
-    write_video(tmp_path / "other.ts", marching(60))
-    path = tmp_path / "list.m3u8"
-    path.write_bytes(b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n")
-    with av.open(str(path)) as container:
-        assert container.format.name == "hls"
-    with pytest.raises(VideoUnreadable):
-        Video(path)
-
-
-def test_an_empty_file_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "clip.mp4"
-    path.touch()
-    with pytest.raises(VideoEmpty):
-        Video(path)
-
-
-def test_sound_without_pictures_is_no_video(tmp_path: Path) -> None:
-    path = tmp_path / "sound.mp4"
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream("aac", rate=8000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-        frame.sample_rate = 8000
-        output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    with pytest.raises(VideoUnreadable, match="without a video stream"):
-        Video(path)
-
-
-def header_without_frames(path: Path) -> Path:
-    """An mp4 whose index stands before its pictures, cut off at the pictures."""
-    whole = write_video(path, numbered(10), movflags="+faststart").read_bytes()
-    path.write_bytes(whole[: whole.index(b"mdat") + 4])
-    return path
-
-
-def test_a_header_without_frames_is_told_from_no_video(tmp_path: Path) -> None:
-    with Video(header_without_frames(tmp_path / "clip.mp4")) as video:
-        assert list(video.frames(EVERY)) == []
-        with pytest.raises(VideoWithoutFrames):
-            video.first_picture()
-
-
-def test_a_truncated_file_gives_what_is_there_and_says_so(tmp_path: Path) -> None:
-    """Never a silent truncation."""
-    path = write_video(tmp_path / "clip.mp4", numbered(100), movflags="+faststart", options={"g": "10"})
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) - (len(whole) - whole.index(b"mdat")) // 3])
-    frames, report = decode(path)
-    assert 30 < len(frames) < 95
-    assert report.declared_frames == 100
-    assert "of 100 declared frames" in report.skipped[-1].reason
-    assert report.skipped[-1].after_pts_us == frames[-1].pts_us == report.last_pts_us
-
-
-def test_a_file_cut_off_before_its_index_cannot_be_read(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "clip.mp4", numbered(30))
-    path.write_bytes(path.read_bytes()[:1500])
-    with pytest.raises(VideoUnreadable):
-        Video(path)
-
-
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 10**6), wounds=st.integers(1, 30))
-def test_damage_never_crashes_and_never_lies_about_time(tmp_path: Path, seed: int, wounds: int) -> None:
-    """Random bytes anywhere in the pictures: what comes out has a time the video has, and the same every time."""
-    path = tmp_path / "clip.mp4"
-    if not (tmp_path / "whole").exists():
-        noise = np.random.default_rng(2)
-        pictures: list[Picture] = [noise.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(40)]
-        write_video(path, pictures, movflags="+faststart", options={"g": "8"}).rename(tmp_path / "whole")
-    content = bytearray((tmp_path / "whole").read_bytes())
-    random = np.random.default_rng(seed)
-    for place in random.integers(content.index(b"mdat") + 4, len(content), wounds):
-        content[place] = int(random.integers(0, 256))
-    path.write_bytes(bytes(content))
-    frames, report = decode(path)
-    assert {frame.pts_us for frame in frames} <= {40_000 * number for number in range(40)}
-    assert report.decoded_frames == len(frames)
-    if len(frames) < 40:
-        assert report.skipped
-    again, report_again = decode(path)
-    assert report_again == report
-    assert all((one.image == other.image).all() for one, other in zip(frames, again, strict=True))
-
-
-# --- the machine's faults ---
-
-
-class OutOfMemoryOnce:
-    """Stands before a container or a packet, and fails in the named method as FFmpeg does without memory."""
-
-    def __init__(self, target: object, method: str) -> None:
-        self._target, self._method = target, method
-
-    def __getattr__(self, name: str) -> Any:
-        if name == self._method:
-            self._method = ""
-            raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
-        return getattr(self._target, name)
-
-
-@pytest.mark.parametrize("method", ["demux", "seek"])
-def test_a_container_without_memory_is_not_a_damaged_one(
-    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Taken for damage, frames would be missing for good although the next attempt could read them."""
-    opened = open_container
-    monkeypatch.setattr(
-        "batch_job.decoding.open_container", lambda path, **_: OutOfMemoryOnce(opened(path), method)
-    )
-    path = write_video(tmp_path / "clip.mp4", numbered(3))
-    with Video(path) as video, pytest.raises(MemoryError):
-        list(video.frames(EVERY) if method == "demux" else video.pictures_at([40_000]))
-
-
-def test_a_decoder_without_memory_does_not_cost_the_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    packets = Decoder._packets
-    monkeypatch.setattr(
-        Decoder, "_packets", lambda video: (OutOfMemoryOnce(packet, "decode") for packet in packets(video))
-    )
-    with Video(write_video(tmp_path / "clip.mp4", numbered(3))) as video, pytest.raises(MemoryError):
-        list(video.frames(EVERY))
-
-
-def test_opening_without_memory_does_not_condemn_the_video(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """VideoUnreadable would tell the user to send another file."""
-
-    def broken(*_: object, **__: object) -> None:
-        raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
-
-    path = write_video(tmp_path / "clip.mp4", numbered(3))
-    monkeypatch.setattr(av, "open", broken)
-    with pytest.raises(MemoryError):
-        Video(path)
-
-
 def test_the_gpu_decodes_what_is_analysed_and_falls_back_where_it_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -376,9 +200,10 @@ def test_the_gpu_decodes_what_is_analysed_and_falls_back_where_it_cannot(
 
     monkeypatch.setattr(av, "open", told)
     with Video(path, on_gpu=True) as video:
+        assert video.shape == (48, 64)
         frames = list(video.frames(EVERY))
         list(video.pictures_at([frames[1].pts_us]))
-    assert asked == [True, False]
+    assert asked == [True, False, False]
 
 
 # --- real clips ---

@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -13,17 +14,10 @@ from batch_job.timeline import OUT_OF_ORDER
 from batch_job.values import Frame
 from batch_job.video import Video
 from contract.options import AnalysisOptions
-from contract.results import DecodeReport
-from tests.batch_job.media import RED, bar_coded, is_picture, squares, write_video
+from tests.batch_job.media import RED, bar_coded, decode, is_picture, squares, write_video
 
 STEP = Fraction(1, 25)
 QUIET = {"libx265": {"x265-params": "log-level=none"}}
-
-
-def decode(path: Path) -> tuple[list[Frame], DecodeReport]:
-    with Video(path) as video:
-        frames = list(video.frames(AnalysisOptions()))
-        return frames, video.report()
 
 
 def coded(path: Path, frames: int = 24, *, codec: str = "libx264", **options: str) -> Path:
@@ -197,4 +191,41 @@ def test_a_file_of_which_nothing_can_be_decoded_has_no_frames(tmp_path: Path, co
         assert list(video.frames(AnalysisOptions())) == []
         assert video.report().skipped
         with pytest.raises(VideoWithoutFrames):
-            video.first_picture()
+            video.shape  # noqa: B018
+
+
+def changing(path: Path) -> Path:
+    """Twelve frames of 160x96, twelve twice as large, and twelve upright ones; H.264 has no mark between them."""
+    content = b""
+    for number, (width, height) in enumerate(((160, 96), (320, 192), (96, 160))):
+        pictures = [
+            cv2.resize(squares((at % 5, at % 3, RED)), (width, height), interpolation=cv2.INTER_NEAREST)
+            for at in range(12 * number, 12 * (number + 1))
+        ]
+        part = path.with_suffix(f".{number}.h264")
+        content += write_video(part, pictures, container="h264", options={"bf": "0"}).read_bytes()
+    path.with_suffix(".h264").write_bytes(content)
+    with av.open(str(path.with_suffix(".h264"))) as source, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(packet for packet in source.demux(video=0) if packet.size):
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream = STEP, stream
+            output.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "ts"])
+def test_a_stream_that_changes_its_size_goes_on_in_the_first(tmp_path: Path, suffix: str) -> None:
+    """Boxes are pixels of one frame, whose size the report tells: others would lie beside what they are around."""
+    path = changing(tmp_path / f"clip.{suffix}")
+    frames, report = decode(path)
+    assert (report.width, report.height, report.skipped) == (160, 96, ())
+    assert [frame.pts_us for frame in frames] == [40_000 * number for number in range(36)]
+    assert all(is_picture(frame.image, squares((at % 5, at % 3, RED))) for at, frame in enumerate(frames))
+    resumed, _ = decode(path, start=30)
+    with Video(path) as video:
+        sought = dict(video.pictures_at([frame.pts_us for frame in frames]))
+        everything = [frame.image for frame in video.all_frames()]
+    for others in ([sought[frame.pts_us] for frame in frames], everything):
+        assert all((frame.image == other).all() for frame, other in zip(frames, others, strict=True))
+    assert all((one.image == other.image).all() for one, other in zip(frames[30:], resumed, strict=True))
