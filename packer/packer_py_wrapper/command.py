@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,19 +42,19 @@ def build(folder: Path, variables: Path, values: Mapping[str, str], tell: Callab
     """
     given = [part for name, value in values.items() for part in ("-var", f"{name}={value}")]
     command = [_packer(), "build", "-machine-readable", f"-var-file={variables}", *given, str(folder)]
-    with (
-        subprocess.Popen(
+    with _interrupts_passed_on() as started:
+        process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-        ) as process,
-        _interrupts_for(process),
-    ):
-        assert process.stdout is not None
-        image, faults = _follow(process.stdout, tell)
+        )
+        started.append(process)
+        with process:
+            assert process.stdout is not None
+            image, faults = _follow(process.stdout, tell)
     if process.returncode:
         reason = "; ".join(faults) or f"it ended with code {process.returncode} and gave no reason"
         raise PackerError(f"packer could not build the image: {reason}")
@@ -64,16 +64,24 @@ def build(folder: Path, variables: Path, values: Mapping[str, str], tell: Callab
 
 
 @contextmanager
-def _interrupts_for(process: "subprocess.Popen[str]") -> Iterator[None]:
+def _interrupts_passed_on() -> Iterator[list["subprocess.Popen[str]"]]:
     """Whoever stops a bake stops packer, which removes its machine, key and group before it ends.
 
-    It is waited for: packer dies at its next word where nobody reads it, and the machine would go on to cost.
+    It is waited for: packer dies at its next word where nobody reads it, and the machine would go on to cost. It
+    is started in here: what this process ignores, as one in the background ignores SIGINT, it would ignore too.
     """
-    # All of its group, as a terminal does: the first process of packer leaves it to the second.
-    stops = (signal.SIGINT, signal.SIGTERM)
-    before = {stop: signal.signal(stop, lambda *_: os.killpg(process.pid, signal.SIGINT)) for stop in stops}
+    started: list[subprocess.Popen[str]] = []
+
+    def pass_on(*_: object) -> None:
+        if not started:
+            raise KeyboardInterrupt
+        # All of its group, as a terminal does: the first process of packer leaves it to the second.
+        with suppress(ProcessLookupError):
+            os.killpg(started[0].pid, signal.SIGINT)
+
+    before = {stop: signal.signal(stop, pass_on) for stop in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield started
     finally:
         for stop, handler in before.items():
             signal.signal(stop, handler)

@@ -3,7 +3,11 @@
 set -euo pipefail
 # Running, they would write down again who this machine is.
 if [[ -d /run/systemd/system ]]; then
-  systemctl stop ecs amazon-ssm-agent
+  for agent in ecs amazon-ssm-agent; do
+    if systemctl cat "${agent}" >/dev/null; then # else it is not installed
+      systemctl stop "${agent}"
+    fi
+  done
 fi
 if command -v cloud-init >/dev/null; then
   cloud-init clean --logs --seed

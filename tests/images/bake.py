@@ -50,9 +50,12 @@ TRACES = (
     *_AGENTS.values(),
 )
 _SYSTEMCTL = """#!/bin/sh
-[ "$1" = stop ] || exit 1
-shift
-for unit; do kill "$(cat "/run/$unit.pid")" 2>&- || [ -e "/run/$unit.pid" ] || exit 5; done
+[ -e "/run/$2.pid" ] || exit 5
+case "$1" in
+  cat) ;;
+  stop) kill "$(cat "/run/$2.pid")" 2>&- || true ;;
+  *) exit 1 ;;
+esac
 """
 _FOLDERS = ("contract", "exports", "batch_job", "models", "packer")
 

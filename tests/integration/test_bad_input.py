@@ -21,10 +21,6 @@ def text_file(path: Path) -> None:
     path.write_text("Dear diary, this is not a video.\n" * 50)
 
 
-def empty_file(path: Path) -> None:
-    path.write_bytes(b"")
-
-
 def header_without_frames(path: Path) -> None:
     """An MP4 whose table of samples stands, but whose samples are all zeros."""
     write_video(path, (np.full((64, 64, 3), 40 * n, np.uint8) for n in range(5)), fps=10)
@@ -42,7 +38,6 @@ def playlist(path: Path) -> None:
     ("make", "code"),
     [
         pytest.param(text_file, "video_unreadable", id="a text named mp4"),
-        pytest.param(empty_file, "video_empty", id="an empty file"),
         pytest.param(header_without_frames, "video_without_frames", id="a header but no frames"),
         pytest.param(playlist, "video_unreadable", id="a playlist that points at our files"),
     ],
@@ -57,6 +52,16 @@ def test_a_file_that_is_no_video_is_refused_before_a_machine_is_asked_for(produc
 
     assert (refusal.value.code, refusal.value.retryable) == (code, False)
     assert str(refusal.value).endswith(".")
+
+
+def test_an_empty_file_is_refused_before_anything_is_sent(product, tmp_path):
+    path = tmp_path / "holiday.mp4"
+    path.touch()
+
+    with pytest.raises(ApiError) as refusal:
+        product.client.upload(path)
+
+    assert refusal.value.code == "file_empty"
 
 
 @pytest.mark.parametrize(

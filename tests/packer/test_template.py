@@ -126,16 +126,25 @@ def test_the_real_packer_hears_that_a_bake_is_stopped(packer, tmp_path, stop):
     assert "Cleanly cancelled builds after being interrupted." in said
 
 
-def test_a_stopped_bake_is_over_when_packer_has_cleaned_up(tmp_path, monkeypatch):
-    """Left alone, it would die at its next word, and the machine that it has started would go on to cost."""
+@pytest.mark.parametrize(
+    "present", [signal.default_int_handler, signal.SIG_IGN], ids=["ahead", "in the background"]
+)
+def test_a_stopped_bake_is_over_when_packer_has_cleaned_up(tmp_path, monkeypatch, present):
+    """Left alone, it would die at its next word, and the machine that it has started would go on to cost.
+
+    In the background, a shell has its processes ignore SIGINT, and they hand that down.
+    """
     packer = tmp_path / "packer"
     packer.write_text("#!/bin/sh\ntrap 'sleep 1; echo removed; exit 1' INT\necho begun\nsleep 60\n")
     packer.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
-    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    assert _stopped(tmp_path, signal.SIGINT)[-1] == "removed"
-    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+    ours = signal.signal(signal.SIGINT, present)
+    try:
+        assert _stopped(tmp_path, signal.SIGINT)[-1] == "removed"
+        assert signal.getsignal(signal.SIGINT) == present
+    finally:
+        signal.signal(signal.SIGINT, ours)
 
 
 @pytest.mark.parametrize(
