@@ -1,26 +1,19 @@
 import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-import httpx
 import pytest
 
 from contract.manifest import RUNTIME_ABI
-from local.ports import HOST, free_port
+from tests.terraform.account import REGION, Account, account
 from tests.terraform.authorities import Authority
 from tests.terraform.census import census
 from tests.terraform.iam.permissions import walked
 from tests.terraform.running import REPOSITORY, Configuration, required, stage
 from tools import lambda_zip
 
-REGION = "us-east-1"
 DOMAIN = "video.example.org"
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 MAIL_URL = "smtps://user:password@mail.example.org/no-reply@example.org"
@@ -37,19 +30,6 @@ provider "aws" {
   max_retries                 = 2
 }
 """
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Account:
-    """An AWS account that moto plays, and how terraform and boto3 reach it."""
-
-    endpoint: str
-    environment: dict[str, str]
-
-    def client(self, service: str) -> Any:
-        return boto3.Session(
-            aws_access_key_id="terraform", aws_secret_access_key="terraform", region_name=REGION
-        ).client(service, endpoint_url=self.endpoint)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,35 +77,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def moto_account() -> Iterator[Account]:
-    """A moto server of its own: a process, since terraform talks to it from many threads at a time."""
-    port = free_port()
-    endpoint = f"http://{HOST}:{port}"
-    environment = {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "terraform",
-        "AWS_SECRET_ACCESS_KEY": "terraform",
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)],
-        env=os.environ | environment | {"MOTO_ACM_VALIDATION_WAIT": "0"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        with httpx.Client(base_url=endpoint, trust_env=False) as http:
-            _wait_for(http)
-            without_docker = {"batch": {"use_docker": False}, "lambda": {"use_docker": False}}
-            http.post("/moto-api/config", json=without_docker).raise_for_status()
-        yield Account(endpoint=endpoint, environment=environment)
-    finally:
-        server.kill()  # it keeps nothing, and a busy one would take its time
-        server.wait(10)
+def moto_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    with account(tmp_path_factory.mktemp("account") / "log") as served:
+        yield served
 
 
 @pytest.fixture(scope="session")
@@ -180,6 +134,7 @@ def applied_account(moto_account: Account, untouched: dict[str, set[str]], stage
     configuration = Configuration(
         folder=staged / "account",
         environment=moto_account.environment,
+        trouble=moto_account.trouble,
         variables={
             "region": REGION,
             "missing_service_roles": ["spot"],  # `given` has the other
@@ -219,6 +174,7 @@ def applied(
     configuration = Configuration(
         folder=staged / "environments" / "minimal",
         environment=moto_account.environment,
+        trouble=moto_account.trouble,
         variables={
             "region": REGION,
             "availability_zones": [f"{REGION}a", f"{REGION}b"],
@@ -243,16 +199,3 @@ def applied(
         outputs=configuration.outputs(),
         before=before,
     )
-
-
-def _wait_for(http: httpx.Client) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            http.get("/moto-api/")
-        except httpx.TransportError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -79,6 +79,7 @@ class Configuration:
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, Any] = field(default_factory=dict)
+    trouble: Callable[[], str] = str  # what the server that it asks can say of a failure
 
     def initialise(self) -> None:
         mirror = _provider_mirror()
@@ -110,7 +111,7 @@ class Configuration:
         done = self.run(*arguments)
         if done.returncode:
             said = done.stderr.strip() or done.stdout[-4000:]
-            pytest.fail(f"terraform {arguments[0]} in {self.folder.name} failed:\n{said}")
+            pytest.fail(f"terraform {arguments[0]} in {self.folder.name} failed:\n{said}\n{self.trouble()}")
         return done.stdout
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,8 @@ from backend.config.environment import Environment
 from contract.jobs import SCRATCH_FOLDER, job_definition
 from contract.plans import SHARES
 from lambda_sqs_to_batch.settings import Settings
-from tests.terraform.conftest import DOMAIN, REGION
+from tests.terraform.account import REGION
+from tests.terraform.conftest import DOMAIN
 from tests.terraform.running import TERRAFORM, Configuration, run_with_all_it_starts
 
 pytestmark = [pytest.mark.xdist_group("terraform"), pytest.mark.timeout(900)]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.terraform.conftest import NOT_ASKED_OF_MOTO, PROVIDER_FOR_MOTO, REGION
+from tests.terraform.account import REGION
+from tests.terraform.conftest import NOT_ASKED_OF_MOTO, PROVIDER_FOR_MOTO
 from tests.terraform.running import TERRAFORM, Configuration, stage
 
 pytestmark = [pytest.mark.xdist_group("terraform"), pytest.mark.timeout(900)]

@@ -14,7 +14,7 @@ from contract.manifest import RUNTIME_ABI
 from packer.packer_py_wrapper import __main__ as wrapper
 from packer.packer_py_wrapper.content import content_of
 from tests.terraform import baking
-from tests.terraform.conftest import REGION
+from tests.terraform.account import REGION
 from tests.terraform.iam.gate import CallRefused, Gate
 from tests.terraform.iam.github_calls import declared, of_packer
 from tests.terraform.iam.permissions import Permissions

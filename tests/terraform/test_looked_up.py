@@ -11,7 +11,8 @@ import boto3
 import pytest
 
 from local.ports import HOST
-from tests.terraform.conftest import PROVIDER_FOR_MOTO, REGION
+from tests.terraform.account import REGION
+from tests.terraform.conftest import PROVIDER_FOR_MOTO
 from tests.terraform.running import TERRAFORM, Configuration, required
 
 pytestmark = pytest.mark.timeout(300)
