@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-PAGE = Path(__file__).parent / "page.mjs"
+PAGES = Path(__file__).parent / "page"
 VIDEO = {
     "status": "uploading",
     "error": None,
@@ -31,12 +31,15 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def upload(scripts: Path, *answers: tuple[int, Any]) -> Any:
-    """What happens when somebody uploads a file and the API answers so, one request after the other."""
-    ran = subprocess.run(
-        ["node", PAGE, scripts, json.dumps(answers)], capture_output=True, text=True, timeout=60, check=True
-    )
+def happened_on(page: str, scripts: Path, *answers: tuple[int, Any], **told: Any) -> Any:
+    """What happens on a page of tests/backend/page when the API answers so, one request after the other."""
+    arguments = [PAGES / f"{page}.mjs", scripts, json.dumps(answers), json.dumps(told)]
+    ran = subprocess.run(["node", *arguments], capture_output=True, text=True, timeout=60, check=True)
     return json.loads(ran.stdout)
+
+
+def upload(scripts: Path, *answers: tuple[int, Any]) -> Any:
+    return happened_on("upload", scripts, *answers)
 
 
 def refusal(code: str, detail: str, **errors: list[str]) -> tuple[int, Any]:
@@ -92,3 +95,10 @@ def test_page_of_an_uploaded_video_opens_without_a_question(scripts: Path):
 def test_refusal_is_told_in_sentences(scripts: Path, answer: tuple[int, Any], said: str):
     happened = upload(scripts, answer)
     assert (happened["error"], happened["left"], len(happened["asked"])) == (said, None, 1)
+
+
+def test_swagger_ui_sends_the_csrf_token_to_us_alone(scripts: Path):
+    urls = ["/api/videos", "https://framebatch.test/api/videos", "https://elsewhere.test/api/videos"]
+    happened = happened_on("docs", scripts, urls=urls)
+    ours = {"X-CSRFToken": "of-now"}
+    assert happened == {"url": "/api/schema", "headers": [ours, ours, {}]}
