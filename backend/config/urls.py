@@ -11,6 +11,7 @@ from backend.plans import pages as plans_pages
 from backend.videos import apis, export_apis, pages, result_apis, upload_apis, video_apis
 from backend.webhooks import apis as webhooks_api
 from backend.webhooks import delivery_apis
+from backend.webhooks import pages as webhooks_pages
 
 API: list[URLPattern] = [
     path("api/videos", video_apis.VideoList.as_view(), name="api-videos"),
@@ -93,6 +94,14 @@ PAGES: list[URLPattern] = [
     path("account", plans_pages.account, name="account"),
     path("api-keys", accounts_pages.api_keys, name="api-keys"),
     path("api-keys/<int:api_key_id>/revoke", accounts_pages.revoke_api_key, name="api-key-revoke"),
+    path("webhooks", webhooks_pages.webhooks, name="webhooks"),
+    path("webhooks/<uuid:webhook_id>", webhooks_pages.webhook, name="webhook"),
+    path("webhooks/<uuid:webhook_id>/change", webhooks_pages.change_webhook, name="webhook-change"),
+    path(
+        "webhooks/<uuid:webhook_id>/rotate-secret",
+        webhooks_pages.rotate_webhook_secret,
+        name="webhook-rotate-secret",
+    ),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

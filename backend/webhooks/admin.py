@@ -1,4 +1,4 @@
-"""Staff look here at what was sent to receivers; owners manage their webhooks through the API."""
+"""Staff look here at what was sent to receivers; owners manage webhooks on their pages and through the API."""
 
 from django.contrib import admin
 

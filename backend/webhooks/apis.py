@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from backend.accounts.models import User
 from backend.accounts.scopes import Scope
 from backend.config.openapi import Answer, documented
 from backend.config.serializers import StrictSerializer
@@ -37,7 +38,7 @@ class WebhookList(APIView):
     )
     def get(self, request: Request) -> Response:
         """Your webhooks, oldest first. Their secrets are not shown again."""
-        rows = webhooks_of(request).order_by("created_at", "id")
+        rows = webhooks_of(request.user).order_by("created_at", "id")
         return Response({"results": [webhook_document(row) for row in rows], "next": None})
 
     @documented(
@@ -82,7 +83,7 @@ class WebhookDetail(APIView):
     )
     def get(self, request: Request, webhook_id: uuid.UUID) -> Response:
         """The webhook, and why it is disabled if it is."""
-        return Response(webhook_document(webhook_of(request, webhook_id)))
+        return Response(webhook_document(webhook_of(request.user, webhook_id)))
 
     @documented(
         "change_webhook",
@@ -95,7 +96,7 @@ class WebhookDetail(APIView):
     )
     def patch(self, request: Request, webhook_id: uuid.UUID) -> Response:
         """Changes what is given. A disabled webhook misses what happens; what lay waiting comes afterwards."""
-        changed = services.change_webhook(webhook_of(request, webhook_id), self.Input.read(request))
+        changed = services.change_webhook(webhook_of(request.user, webhook_id), self.Input.read(request))
         return Response(webhook_document(changed))
 
     @documented(
@@ -107,7 +108,7 @@ class WebhookDetail(APIView):
     )
     def delete(self, request: Request, webhook_id: uuid.UUID) -> Response:
         """Deletes the webhook, what is still to be sent to it, and its log."""
-        webhook_of(request, webhook_id).delete()
+        webhook_of(request.user, webhook_id).delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -127,7 +128,7 @@ class WebhookSecret(APIView):
     )
     def post(self, request: Request, webhook_id: uuid.UUID) -> Response:
         """Makes a new secret. For 24 hours everything is signed with the old one as well."""
-        changed = services.rotate_secret(webhook_of(request, webhook_id))
+        changed = services.rotate_secret(webhook_of(request.user, webhook_id))
         return Response(with_secret(changed), headers={"Cache-Control": "no-store"})
 
 
@@ -153,12 +154,13 @@ def with_secret(endpoint: Endpoint) -> dict[str, Any]:
     return {**webhook_document(endpoint), "secret": endpoint.secret}
 
 
-def webhooks_of(request: Request) -> QuerySet[Endpoint]:
-    return Endpoint.objects.owned_by(request.user)
+def webhooks_of(user: User) -> QuerySet[Endpoint]:
+    return Endpoint.objects.owned_by(user)
 
 
-def webhook_of(request: Request, webhook_id: uuid.UUID) -> Endpoint:
-    endpoint = webhooks_of(request).filter(pk=webhook_id).first()
+def webhook_of(user: User, webhook_id: uuid.UUID) -> Endpoint:
+    """Raises Http404, also where it is somebody else's."""
+    endpoint = webhooks_of(user).filter(pk=webhook_id).first()
     if endpoint is None:
         raise Http404
     return endpoint

@@ -41,7 +41,7 @@ class WebhookPing(APIView):
     )
     def post(self, request: Request, webhook_id: uuid.UUID) -> Response:
         """Sends an event of the type `webhook.ping`."""
-        sent = services.ping(webhook_of(request, webhook_id))
+        sent = services.ping(webhook_of(request.user, webhook_id))
         return Response(delivery_document(sent), status=status.HTTP_202_ACCEPTED)
 
 
@@ -64,7 +64,7 @@ class DeliveryList(APIView):
         """What was sent to this webhook and what is to be, newest first; kept for 30 days."""
         rows = (
             Delivery.objects.owned_by(request.user)
-            .filter(endpoint=webhook_of(request, webhook_id))
+            .filter(endpoint=webhook_of(request.user, webhook_id))
             .prefetch_related("log")
         )
         query = DeliveryQuery.read(request)
@@ -115,7 +115,7 @@ def delivery_document(delivery: Delivery) -> dict[str, Any]:
         "created_at": delivery.created_at,
         "next_attempt_at": delivery.not_before if pending else None,
         "finished_at": delivery.finished_at,
-        "attempts": [_attempt(attempt) for attempt in _log(delivery)],
+        "attempts": [_attempt(attempt) for attempt in log_of(delivery)],
         "links": {
             "self": reverse("api-webhook-delivery", args=where),
             "replay": reverse("api-webhook-delivery-replay", args=where),
@@ -123,7 +123,7 @@ def delivery_document(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _log(delivery: Delivery) -> list[Attempt]:
+def log_of(delivery: Delivery) -> list[Attempt]:
     return sorted(delivery.log.all(), key=lambda attempt: attempt.pk)[-ATTEMPTS_SHOWN:]
 
 

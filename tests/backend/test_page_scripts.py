@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-PAGE = Path(__file__).parent / "page.mjs"
+PAGES = Path(__file__).parent / "page"
+WEBHOOK = "/api/webhooks/1"
+SURE = "Delete it?"
 VIDEO = {
     "status": "uploading",
     "error": None,
@@ -31,12 +33,15 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def upload(scripts: Path, *answers: tuple[int, Any]) -> Any:
-    """What happens when somebody uploads a file and the API answers so, one request after the other."""
-    ran = subprocess.run(
-        ["node", PAGE, scripts, json.dumps(answers)], capture_output=True, text=True, timeout=60, check=True
-    )
+def happened_on(page: str, scripts: Path, *answers: tuple[int, Any], **told: Any) -> Any:
+    """What happens on a page of tests/backend/page when the API answers so, one request after the other."""
+    arguments = [PAGES / f"{page}.mjs", scripts, json.dumps(answers), json.dumps(told)]
+    ran = subprocess.run(["node", *arguments], capture_output=True, text=True, timeout=60, check=True)
     return json.loads(ran.stdout)
+
+
+def upload(scripts: Path, *answers: tuple[int, Any]) -> Any:
+    return happened_on("upload", scripts, *answers)
 
 
 def refusal(code: str, detail: str, **errors: list[str]) -> tuple[int, Any]:
@@ -92,3 +97,100 @@ def test_page_of_an_uploaded_video_opens_without_a_question(scripts: Path):
 def test_refusal_is_told_in_sentences(scripts: Path, answer: tuple[int, Any], said: str):
     happened = upload(scripts, answer)
     assert (happened["error"], happened["left"], len(happened["asked"])) == (said, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "answer", "asked", "sent", "left"),
+    [
+        pytest.param(
+            {"ask": f"{WEBHOOK}/ping", "then": "/webhooks/1"},
+            (202, {"id": "2"}),
+            f"POST {WEBHOOK}/ping with of-now",
+            {},
+            "/webhooks/1",
+            id="a test",
+        ),
+        pytest.param(
+            {"ask": WEBHOOK, "method": "PATCH", "body": '{"enabled": false}', "then": "/webhooks/1"},
+            (200, {"enabled": False}),
+            f"PATCH {WEBHOOK} with of-now",
+            {"enabled": False},
+            "/webhooks/1",
+            id="disabled",
+        ),
+        pytest.param(
+            {"ask": WEBHOOK, "method": "DELETE", "sure": SURE, "then": "/webhooks"},
+            (204, None),
+            f"DELETE {WEBHOOK} with of-now",
+            {},
+            "/webhooks",
+            id="deleted",
+        ),
+        pytest.param(
+            {"ask": "/api/analyses/1/retry"},
+            (202, {"links": {"page": "/analyses/2"}}),
+            "POST /api/analyses/1/retry with of-now",
+            {},
+            "/analyses/2",
+            id="where the answer leads",
+        ),
+    ],
+)
+def test_button_asks_for_what_it_names(scripts: Path, data: Any, answer: Any, asked: str, sent: Any, left: str):
+    happened = happened_on("button", scripts, answer, data=data, sure=True)
+    assert (happened["asked"], happened["left"], happened["error"]) == ([asked], left, "")
+    assert json.loads(happened["sent"][0]) == sent
+    assert happened.get("question") == data.get("sure")
+
+
+def test_button_does_nothing_for_who_is_not_sure(scripts: Path):
+    data = {"ask": WEBHOOK, "method": "DELETE", "sure": SURE, "then": "/webhooks"}
+    happened = happened_on("button", scripts, data=data, sure=False)
+    assert (happened["asked"], happened["left"], happened["question"]) == ([], None, SURE)
+
+
+def test_refusal_of_a_button_is_told_on_its_page(scripts: Path):
+    said = "The webhook is disabled; enable it first."
+    refused = (409, {"code": "webhook_disabled", "detail": said, "errors": {}})
+    happened = happened_on("button", scripts, refused, data={"ask": f"{WEBHOOK}/ping", "then": "/webhooks/1"})
+    assert (happened["left"], happened["error"]) == (None, said)
+
+
+def pending(**attempts: int) -> tuple[int, Any]:
+    """Deliveries that are pending, with so many attempts each."""
+    return 200, {
+        "results": [{"id": key, "attempts": [{}] * count} for key, count in attempts.items()],
+        "next": None,
+    }
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        pytest.param(pending(a=1), id="delivered or given up"),
+        pytest.param(pending(a=1, b=1), id="tried in vain"),
+    ],
+)
+def test_page_of_a_webhook_is_loaded_again_when_something_came_of_a_delivery(scripts: Path, then: Any):
+    soon = [{"delivery": "a", "attempts": "1"}, {"delivery": "b", "attempts": "0"}]
+    happened = happened_on("deliveries", scripts, pending(b=0, a=1), pending(b=0, a=1), then, soon=soon)
+    assert happened["asked"][:3] == ["GET /pending"] * 3
+    assert (happened["left"], happened["error"]) == ("the same page", "")
+
+
+def test_page_of_a_webhook_asks_no_more_after_a_refusal(scripts: Path):
+    refused = (401, {"code": "not_authenticated", "detail": "", "errors": {}})
+    happened = happened_on("deliveries", scripts, refused, soon=[{"delivery": "a", "attempts": "0"}])
+    assert (happened["asked"], happened["left"]) == (["GET /pending"], None)
+    assert happened["error"].startswith("You are not signed in any more.")
+
+
+def test_page_of_a_webhook_asks_nothing_where_nothing_is_about_to_be_sent(scripts: Path):
+    assert happened_on("deliveries", scripts, soon=[])["asked"] == []
+
+
+def test_swagger_ui_sends_the_csrf_token_to_us_alone(scripts: Path):
+    urls = ["/api/videos", "https://framebatch.test/api/videos", "https://elsewhere.test/api/videos"]
+    happened = happened_on("docs", scripts, urls=urls)
+    ours = {"X-CSRFToken": "of-now"}
+    assert happened == {"url": "/api/schema", "headers": [ours, ours, {}]}

@@ -222,7 +222,7 @@ def test_decode_report_in_words():
     ]
 
 
-@pytest.mark.parametrize("path", ["/", "/login", "/sign-up", "/api-keys", "/nothing-here"])
+@pytest.mark.parametrize("path", ["/", "/login", "/sign-up", "/api-keys", "/webhooks", "/nothing-here"])
 def test_policy_allows_our_own_files_and_the_bucket_only(browser: Client, aws_endpoint: str, path: str):
     answer = (Client() if path in ("/login", "/sign-up") else browser).get(path)
     policy = dict(part.split(" ", 1) for part in answer["Content-Security-Policy"].split("; "))
@@ -263,7 +263,8 @@ def test_pages_of_errors_lead_on_without_asking_the_database(
         visitor = SORRY[status](request)
     assert {stranger.status_code, visitor.status_code} == {status}
     links = re.findall(r'<a href="([^"]*)">', visitor.content.decode())
-    assert links == ["/", "/account", "/api-keys", "/api/docs", "/password", "/", "https://source.test/"]
+    navigation = ["/", "/account", "/api-keys", "/webhooks", "/api/docs", "/password"]
+    assert links == [*navigation, "/", "https://source.test/"]
     assert re.findall(r'<a href="([^"]*)">', stranger.content.decode()) == ["/", "https://source.test/"]
 
 

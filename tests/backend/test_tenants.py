@@ -24,7 +24,14 @@ from tests.backend.test_openapi import methods_of, path_of
 pytestmark = pytest.mark.django_db
 
 # How each page with an id of somebody's object is asked. A new page without a line here fails the first test.
-FOREIGN_PAGES = {"video": "GET", "analysis": "GET", "api-key-revoke": "POST"}
+FOREIGN_PAGES = {
+    "video": "GET",
+    "analysis": "GET",
+    "api-key-revoke": "POST",
+    "webhook": "GET",
+    "webhook-change": "POST",
+    "webhook-rotate-secret": "POST",
+}
 # Whose rows outlive their deletion, by the name of their id.
 DELETED = {"analysis_id": "analyses", "video_id": "videos"}
 OPEN_TO_ALL = {"sign-up", "login", "logout", "password-forgotten", "password-new"}
@@ -227,6 +234,7 @@ def test_foreign_pages_look_like_missing_ones(
 def test_pages_show_only_ones_own(signed_in: Client, estate: Estate):
     assert str(estate.video.pk) not in signed_in.get("/").content.decode()
     assert estate.key.prefix not in signed_in.get("/api-keys").content.decode()
+    assert str(estate.webhook.pk) not in signed_in.get("/webhooks").content.decode()
 
 
 @pytest.mark.parametrize("name", [route.name for route in PAGES if route.name not in OPEN_TO_ALL])

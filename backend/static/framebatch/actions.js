@@ -1,5 +1,5 @@
-// The pages of a video and of an analysis: what their owner can ask for, each with a button that names the address
-// in data-ask.
+// The pages of a video, an analysis and a webhook: what their owner can ask for, each with a button that names the
+// address in data-ask.
 
 import { ask, newKey, Problem, show } from "./api.js";
 
@@ -14,7 +14,7 @@ for (const button of document.querySelectorAll("button[data-ask]")) {
     try {
       const { body: analysis } = await ask(button.dataset.ask, {
         method: button.dataset.method || "POST",
-        body: {},
+        body: JSON.parse(button.dataset.body || "{}"),
         once,
       });
       window.location.assign(button.dataset.then || analysis.links.page);

@@ -44,8 +44,9 @@ export async function ask(url, { method = "GET", body = undefined, once = "" } =
   return { body: answer, retryAfter };
 }
 
-/** As it is now: whoever signs in anew in another tab gets another one, and the page's own form is older than that. */
-function csrfToken() {
+/** As it is now, or empty: whoever signs in anew in another tab gets another one, and the page's own form is older than
+ * that. */
+export function csrfToken() {
   return document.cookie.match(/(?:^|; )csrftoken=([^;]*)/)?.[1] ?? "";
 }
 

@@ -1,6 +1,8 @@
 // Shows the API's description. A signed-in browser can try the requests: Django's CSRF token goes along.
+
+import { csrfToken } from "./api.js";
+
 const place = document.querySelector("#swagger-ui");
-const token = () => document.cookie.match(/(?:^|; )csrftoken=([^;]*)/)?.[1];
 
 window.SwaggerUIBundle({
   url: place.dataset.schema,
@@ -9,7 +11,7 @@ window.SwaggerUIBundle({
   validatorUrl: null, // it would send the description to somebody else's server
   requestInterceptor(request) {
     const own = new URL(request.url, location.href).origin === location.origin;
-    if (own && token()) request.headers["X-CSRFToken"] = token();
+    if (own && csrfToken()) request.headers["X-CSRFToken"] = csrfToken();
     return request;
   },
 });
