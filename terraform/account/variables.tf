@@ -39,7 +39,7 @@ variable "github" {
     bake_machine_role_arn = optional(string)
   })
   default     = null
-  description = "The repository on GitHub, as owner/name, whose workflows release and bake: arguments of modules/github; released_environment is the name of the environment whose jobs are released, framebatch unless another is given. Null gives nobody there any right."
+  description = "The repository on GitHub, as owner@id/name@id, whose workflows release and bake: arguments of modules/github; released_environment is the name of the environment whose jobs are released, framebatch unless another is given. Null gives nobody there any right."
 }
 
 variable "keep_images" {
