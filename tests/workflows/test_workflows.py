@@ -162,6 +162,13 @@ def test_the_manifest_of_an_image_that_could_not_be_published_is_kept(tmp_path: 
     assert done.stdout == summary.read_text() == '{"abi": 1}\n'
 
 
+def test_packers_plugin_is_asked_for_by_name():
+    """Without a name, GitHub counts the questions of all runners behind one address, and refuses some."""
+    for job in _workflow("bake")["jobs"].values():
+        (fetching,) = (step for step in job["steps"] if "packer init" in step.get("run", ""))
+        assert fetching["env"] == {"PACKER_GITHUB_API_TOKEN": "${{ github.token }}"}
+
+
 def test_each_family_has_a_bake_of_its_own():
     """Variables of one family would be baked under another's name, or one family's bake would drop another's."""
     for job in _workflow("bake")["jobs"].values():
