@@ -44,8 +44,8 @@ variable "github" {
 
 variable "keep_images" {
   type        = number
-  default     = 30
-  description = "How many images of each kind are kept, the newest."
+  default     = 300
+  description = "How many images of each kind are kept, the newest. Each release pushes one, and what an environment still names must be among them; the layers that they share are kept once."
 }
 
 variable "force_delete" {
