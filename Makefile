@@ -8,6 +8,7 @@ IMAGE ?=
 QUEUE ?=
 DRY_RUN ?=
 ROLLBACK ?=
+REVISION ?=
 BASE ?=
 SOURCE ?=
 SIZE ?=
@@ -76,8 +77,8 @@ lambda-zip: ## Build the Lambda's deployment package, the same bytes from the sa
 image-bases: .venv/.python ## Pin the bases of both images to what their tags mean now, a line of each Dockerfile to review
 	@$(BIN)/python tools/bases.py
 
-release: .venv/.local ## Check IMAGE=repository@digest on a machine of QUEUE= and let jobs start from it; DRY_RUN=1, ROLLBACK=1
-	@$(BIN)/python tools/release.py $(if $(ROLLBACK),--rollback,--image "$(IMAGE)") $(if $(QUEUE),--queue "$(QUEUE)") $(if $(DRY_RUN),--dry-run)
+release: .venv/.local ## Check IMAGE=repository@digest on a machine of QUEUE= and let jobs start from it; DRY_RUN=1, ROLLBACK=1 REVISION=
+	@$(BIN)/python tools/release.py $(if $(ROLLBACK),--rollback $(if $(REVISION),--revision "$(REVISION)"),--image "$(IMAGE)") $(if $(QUEUE),--queue "$(QUEUE)") $(if $(DRY_RUN),--dry-run)
 
 bench: bench-first-run bench-images bench-analyser bench-api bench-lambda ## Measure everything against the bars of the design
 

@@ -21,6 +21,9 @@ source "amazon-ebs" "framebatch" {
   iam_instance_profile = var.iam_instance_profile
   ssh_username         = "ec2-user"
 
+  # Packer would look the profile up first, by a right that a bake needs for nothing else; EC2 says as well that there is none.
+  skip_profile_validation = true
+
   temporary_security_group_source_cidrs = var.ssh_from
 
   # Where nobody is left to stop the machine, it ends by itself, and with it what it costs.

@@ -102,7 +102,8 @@ def build(
 ) -> None:
     """Raises ImageNotBuilt."""
     given = {"REVISION": revision(), "RUNTIME_ABI": str(RUNTIME_ABI)} | ({"BASE": base} if base else {})
-    command = [engine, "build", "--file", str(image.dockerfile), "--tag", tag]
+    # What machines and Fargate run, and what the dependencies are for, whatever builds it.
+    command = [engine, "build", "--platform", "linux/amd64", "--file", str(image.dockerfile), "--tag", tag]
     command += [part for name, value in given.items() for part in ("--build-arg", f"{name}={value}")]
     # Each engine has its own way to keep the hour of the build out of the image.
     own = {"podman": ["--timestamp", str(_EPOCH), "--format", "docker"], "docker": ["--provenance=false"]}

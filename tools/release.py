@@ -2,7 +2,8 @@
 
 The code's ABI must be one that a published machine image has. A candidate of the job definition is registered
 under a name of its own and runs `python -m batch_job check` on a machine of the queue. Only what passed becomes a
-revision that jobs start from; otherwise nothing has changed. `--rollback` takes the newest revision back.
+revision that jobs start from; otherwise nothing has changed. `--rollback` takes the newest revision back, or the
+one that `--revision` names, which is the same one also where it is asked for twice or a release ends meanwhile.
 """
 
 import argparse
@@ -89,6 +90,13 @@ def release(
     try:
         say(f"checking {arn} on a machine of {queue}")
         _check(batch, arn, queue, wait_seconds, say)
+        # A check waits for a machine: what Terraform registered meanwhile would be taken back with its settings.
+        newest = _current(batch, name)
+        if newest["jobDefinitionArn"] != current["jobDefinitionArn"]:
+            raise NotReleased(
+                f"While the new code was checked with the settings of {current['jobDefinitionArn']}, "
+                f"jobs came to start from {newest['jobDefinitionArn']}; release it again."
+            )
         made = batch.register_job_definition(**next_definition(current, image, name=name))
     finally:
         batch.deregister_job_definition(jobDefinition=arn)
@@ -96,12 +104,17 @@ def release(
     return revision
 
 
-def newest_two(batch: Any, name: str) -> tuple[str, str]:
-    """ARNs of the revision that counts, and of the one that counts once that is taken back. Raises NotReleased."""
-    found = [str(each["jobDefinitionArn"]) for each in revisions(batch, name)]
-    if len(found) < 2:
+def to_take_back(batch: Any, name: str, revision: int | None) -> tuple[str | None, str]:
+    """ARNs of the revision that is named, else of the newest, and of the one that counts once it is taken back.
+
+    None in the place of the first where it is not active any more. Raises NotReleased.
+    """
+    found = {int(each["revision"]): str(each["jobDefinitionArn"]) for each in revisions(batch, name)}
+    wanted = max(found, default=0) if revision is None else revision
+    left = [arn for number, arn in found.items() if number != wanted]
+    if not left:
         raise NotReleased(f"There is no earlier revision of {name}.")
-    return found[0], found[1]
+    return found.get(wanted), left[0]
 
 
 def failure_of(job: Mapping[str, Any]) -> str:
@@ -137,7 +150,9 @@ def _check(batch: Any, arn: str, queue: str, wait_seconds: float, say: Callable[
     )["jobId"]
     deadline, told = time.monotonic() + wait_seconds, ""
     while True:
-        (state,) = batch.describe_jobs(jobs=[job])["jobs"]
+        # AWS Batch may not know a job yet that it has just taken.
+        found: list[dict[str, Any]] = batch.describe_jobs(jobs=[job])["jobs"]
+        state: dict[str, Any] = found[0] if found else {"status": "SUBMITTED"}
         if state["status"] != told:
             told = state["status"]
             say(f"the check is {told}")
@@ -159,12 +174,14 @@ def main(given: list[str]) -> int:
         session = boto3.Session()
         batch, ssm = session.client("batch"), session.client("ssm")
         if arguments.rollback:
-            newest, earlier = newest_two(batch, name)
-            if arguments.dry_run:
-                print(f"would take back {newest}, and jobs would start from {earlier} again")
+            unwanted, counting = to_take_back(batch, name, arguments.revision)
+            if unwanted is None:
+                print(f"revision {arguments.revision} of {name} is not active; jobs start from {counting}")
+            elif arguments.dry_run:
+                print(f"would take back {unwanted}, and jobs would start from {counting}")
             else:
-                batch.deregister_job_definition(jobDefinition=newest)
-                print(f"jobs start from {earlier} again")
+                batch.deregister_job_definition(jobDefinition=unwanted)
+                print(f"took back {unwanted}; jobs start from {counting}")
         elif arguments.dry_run:
             require_published(ssm, RUNTIME_ABI)
             current = _current(batch, name)["jobDefinitionArn"]
@@ -194,6 +211,7 @@ def _parser() -> argparse.ArgumentParser:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--image", help="what was pushed: repository@sha256:...")
     what.add_argument("--rollback", action="store_true", help="take the newest revision back")
+    parser.add_argument("--revision", type=int, help="with --rollback: another than the newest, by its number")
     parser.add_argument("--queue", default="framebatch", help="job queue whose machines the check runs on")
     parser.add_argument("--definition", default=JOB_DEFINITION_NAME, help="name of the job definition")
     parser.add_argument("--wait-seconds", type=float, default=1800.0, help="for the check and its machine's start")

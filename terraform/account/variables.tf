@@ -39,13 +39,13 @@ variable "github" {
     bake_machine_role_arn = optional(string)
   })
   default     = null
-  description = "The repository on GitHub, as owner/name, whose workflows release and bake: arguments of modules/github; released_environment is the name of the environment whose jobs are released, framebatch unless another is given. Null gives nobody there any right."
+  description = "The repository on GitHub, as owner@id/name@id, whose workflows release and bake: arguments of modules/github; released_environment is the name of the environment whose jobs are released, framebatch unless another is given. Null gives nobody there any right."
 }
 
 variable "keep_images" {
   type        = number
-  default     = 30
-  description = "How many images of each kind are kept, the newest."
+  default     = 300
+  description = "How many images of each kind are kept, the newest. Each release pushes one, and what an environment still names must be among them; the layers that they share are kept once."
 }
 
 variable "force_delete" {

@@ -13,7 +13,7 @@ from contract.manifest import RUNTIME_ABI
 from contract.plans import SHARES
 from local.batch.subprocess_runner import Image
 from local.runtime import REPOSITORY, write_manifest
-from tools.release import failure_of, main, revisions
+from tools.release import NotReleased, failure_of, main, release, revisions
 
 NEW = "registry.example/framebatch-analysis@sha256:1234"
 
@@ -154,6 +154,71 @@ def test_a_release_can_be_taken_back(account: Any, capsys: pytest.CaptureFixture
     assert left["jobDefinitionArn"] == old["jobDefinitionArn"]
     assert again == [1, 1]
     assert capsys.readouterr().err == f"There is no earlier revision of {JOB_DEFINITION_NAME}.\n" * 2
+
+
+def test_a_revision_that_is_named_is_taken_back_once(account: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A release may end meanwhile, or somebody click twice: the newest would then be another, and go."""
+    assert _release() == 0
+    assert _release() == 0
+    found = revisions(account.client, JOB_DEFINITION_NAME)
+    newest, unwanted, oldest = (each["jobDefinitionArn"] for each in found)
+
+    for _ in range(2):
+        assert main(["--rollback", "--revision", unwanted.rpartition(":")[2]]) == 0
+
+    left = [each["jobDefinitionArn"] for each in revisions(account.client, JOB_DEFINITION_NAME)]
+    assert left == [newest, oldest]
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"took back {unwanted}; jobs start from {newest}",
+        f"revision {unwanted.rpartition(':')[2]} of {JOB_DEFINITION_NAME} is not active; jobs start from {newest}",
+    ]
+
+
+class Interrupted:
+    """A client of AWS Batch; when it is first asked about a job, `meanwhile` has happened."""
+
+    def __init__(self, client: Any, meanwhile: Callable[[], None], *, knows: bool = True) -> None:
+        self._client, self._meanwhile, self._knows = client, meanwhile, knows
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def describe_jobs(self, **asked: Any) -> Any:
+        self._meanwhile()
+        self._meanwhile = lambda: None
+        knows, self._knows = self._knows, True
+        return self._client.describe_jobs(**asked) if knows else {"jobs": []}
+
+
+def _released(batch: Any, ssm: Any) -> str:
+    said: list[str] = []
+    return release(batch, ssm, image=NEW, queue="q", name=JOB_DEFINITION_NAME, wait_seconds=60, say=said.append)
+
+
+def test_what_was_registered_while_the_code_was_checked_is_not_taken_back(account: Any, ssm: Any) -> None:
+    """Terraform has given jobs other settings, and the release would register those of before."""
+    (before,) = revisions(account.client, JOB_DEFINITION_NAME)
+    other = job_definition(
+        image="old", environment={}, secrets={}, vcpus=1, memory_mib=128, gpus=0, timeout_seconds=60
+    )
+
+    def apply() -> None:
+        account.client.register_job_definition(**other)
+
+    with pytest.raises(NotReleased, match=r"While the new code was checked .*; release it again"):
+        _released(Interrupted(account.client, apply), ssm)
+
+    newest, first = revisions(account.client, JOB_DEFINITION_NAME)
+    assert first["jobDefinitionArn"] == before["jobDefinitionArn"]
+    assert {"type": "MEMORY", "value": "128"} in newest["containerProperties"]["resourceRequirements"]
+    assert revisions(account.client, f"{JOB_DEFINITION_NAME}-candidate") == []
+
+
+def test_a_job_that_aws_batch_does_not_know_yet_is_waited_for(account: Any, ssm: Any) -> None:
+    """It has just taken it, and answers with no job at all."""
+    made = _released(Interrupted(account.client, lambda: None, knows=False), ssm)
+
+    assert revisions(account.client, JOB_DEFINITION_NAME)[0]["jobDefinitionArn"] == made
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,13 @@ def test_machines_give_their_credentials_only_for_a_token():
     assert 'imds_support = "v2.0"' in template
 
 
+def test_a_bake_asks_for_no_right_to_read_profiles():
+    """Packer would call iam:GetInstanceProfile first, which the role of GitHub's workflow does not have."""
+    template = (REPOSITORY / "packer" / "framebatch.pkr.hcl").read_text()
+
+    assert re.search(r"^ +skip_profile_validation += true$", template, re.MULTILINE)
+
+
 def test_the_template_has_packers_own_form(packer, staged):
     done = subprocess.run([packer, "fmt", "-check", "-diff", staged], capture_output=True, text=True, check=False)
 

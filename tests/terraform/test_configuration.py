@@ -75,6 +75,38 @@ def test_root_is_valid_as_it_is_committed(tmp_path, root):
     assert "The configuration is valid." in configuration("validate")
 
 
+# What AWS refuses as long as something else is not there, which nothing but this order says.
+ORDER = {
+    # "VPC vpc-... has no internet gateway"
+    "module.backend.aws_lb.this": ["module.network.aws_route.internet"],
+    # A task that finds no way to its image ends, and three that end are taken for a version that does not start.
+    "module.backend.aws_ecs_service.worker": [
+        "module.network.aws_route.internet",
+        "module.network.aws_route_table_association.public",
+        "module.network.aws_vpc_endpoint.interface",
+        "module.backend.aws_iam_role_policy.execution",
+    ],
+    # "The provided execution role does not have permissions to call ReceiveMessage on SQS"
+    "module.submitter.aws_lambda_event_source_mapping.requests": ["module.submitter.aws_iam_role_policy.this"],
+    "module.batch.aws_batch_compute_environment.this": ["module.batch.aws_iam_role_policy.machine"],
+}
+
+
+def test_what_aws_asks_for_first_is_there_first(tmp_path):
+    """moto takes it in any order, and on AWS it is a race that is mostly won."""
+    configuration = Configuration(folder=stage(tmp_path) / "environments" / "minimal")
+    configuration.initialise()
+    edges = re.findall(r'^  "(.*)" -> "(.*)";$', configuration("graph"), re.MULTILINE)
+
+    for later, earlier in ORDER.items():
+        reached, ahead = set[str](), [f"module.framebatch.{later}"]
+        while ahead:
+            here = ahead.pop()
+            ahead += [target for source, target in edges if source == here and target not in reached]
+            reached.update(ahead)
+        assert {f"module.framebatch.{one}" for one in earlier} <= reached, later
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_every_rule_of_a_variable_refuses_something(module):
     """Each rule has a sentence, and a run of its own that shows what it refuses."""

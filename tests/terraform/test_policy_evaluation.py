@@ -231,5 +231,8 @@ def test_a_job_is_submitted_on_its_queue_its_definition_with_and_without_revisio
         ("batch:SubmitJob", f"{arn}job-queue/framebatch"),
         ("batch:SubmitJob", f"{arn}job-definition/analysis"),
         ("batch:SubmitJob", f"{arn}job-definition/analysis:1"),
+        ("batch:TagResource", f"{arn}job-queue/framebatch"),
+        ("batch:TagResource", f"{arn}job-definition/analysis"),
+        ("batch:TagResource", f"{arn}job-definition/analysis:1"),
         ("batch:TagResource", f"{arn}job/the-new-one"),
     ]

@@ -24,6 +24,7 @@ def faults_of(action: str, resource: str) -> list[str]:
         ("batch:SubmitJob", f"{BATCH}:job-queue/framebatch"),
         ("batch:SubmitJob", f"{BATCH}:job-definition/analysis:*"),
         ("batch:TerminateJob", f"{BATCH}:job/*"),
+        ("batch:TagResource", f"{BATCH}:job-definition/analysis"),
         ("logs:PutLogEvents", "arn:aws:logs:us-east-1:123456789012:log-group:/framebatch/jobs:*"),
         ("ecr:GetAuthorizationToken", "*"),
     ],

@@ -37,7 +37,8 @@ data "aws_iam_policy_document" "trust" {
       values   = ["sts.amazonaws.com"]
     }
 
-    # A job that names no environment, or is another repository's or a fork's, has another subject.
+    # A job that names no environment, or is another repository's or a fork's, has another subject. The ids in the repository's
+    # are its own for good: whoever takes a name that became free does not get them.
     condition {
       test     = "StringEquals"
       variable = "${local.issuer}:sub"

@@ -45,10 +45,17 @@ data "aws_iam_policy_document" "release" {
     resources = local.definitions
   }
 
-  # A revision carries the tags of the one before.
+  # A revision carries the tags of the one before. It has no number before it is there: AWS may ask for the definition or
+  # for the revision.
   statement {
-    sid       = "TagAndTakeBackDefinitions"
-    actions   = ["batch:TagResource", "batch:DeregisterJobDefinition"]
+    sid       = "TagDefinitions"
+    actions   = ["batch:TagResource"]
+    resources = concat(local.definitions, [for definition in local.definitions : "${definition}:*"])
+  }
+
+  statement {
+    sid       = "TakeBackDefinitions"
+    actions   = ["batch:DeregisterJobDefinition"] # of any revision
     resources = [for definition in local.definitions : "${definition}:*"]
   }
 

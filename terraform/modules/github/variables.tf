@@ -12,11 +12,11 @@ variable "name" {
 
 variable "repository" {
   type        = string
-  description = "Repository on GitHub, as owner/name."
+  description = "Repository on GitHub as its tokens name it: owner@id/name@id, or owner/name where it was made before July 15, 2026 and never renamed."
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
-    error_message = "The repository must be owner/name as GitHub has it, such as example/framebatch; a * would let others in."
+    condition     = can(regex("^[A-Za-z0-9_-]+(@[0-9]+/[A-Za-z0-9._-]+@[0-9]+|/[A-Za-z0-9._-]+)$", var.repository))
+    error_message = "The repository must be as GitHub's tokens name it, owner@id/name@id such as example@1234/framebatch@5678, or owner/name without either id; a * would let others in. docs/terraform.md says how to ask GitHub for it."
   }
 }
 

@@ -6,6 +6,9 @@ output "vpc_id" {
 output "public_subnet_ids" {
   description = "Subnets of the load balancer."
   value       = values(aws_subnet.public)[*].id
+
+  # AWS makes no load balancer in a network that has no way to the internet yet: "VPC vpc-... has no internet gateway".
+  depends_on = [aws_route.internet, aws_route_table_association.public]
 }
 
 output "load_balancer_cidrs" {
@@ -21,6 +24,13 @@ output "private_subnet_ids" {
 output "workload_subnet_ids" {
   description = "Subnets of the backend and of jobs."
   value       = values(local.is_private ? aws_subnet.private : aws_subnet.public)[*].id
+
+  # What starts there pulls its image at once, and when all is destroyed, ends before the ways are gone.
+  depends_on = [
+    aws_route.internet, aws_route_table_association.public,
+    aws_route.nat, aws_route_table_association.private,
+    aws_vpc_endpoint.s3, aws_vpc_endpoint.interface,
+  ]
 }
 
 output "public_addresses" {

@@ -11,8 +11,8 @@ variable "name" {
 variable "keep_images" {
   type        = number
   nullable    = false
-  default     = 30
-  description = "How many images of each kind are kept, the newest."
+  default     = 300
+  description = "How many images of each kind are kept, the newest. Each release pushes one, and what an environment still names must be among them; the layers that they share are kept once."
 
   validation {
     condition     = floor(var.keep_images) == var.keep_images && var.keep_images >= 2

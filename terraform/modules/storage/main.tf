@@ -71,22 +71,20 @@ resource "aws_s3_bucket_lifecycle_configuration" "media" {
     }
   }
 
-  dynamic "rule" {
-    for_each = var.versioned ? [1] : []
+  # Also where versions are no longer kept: those that there are would stay for good, and S3 leaves a marker of whatever is
+  # deleted from a bucket whose versioning is suspended.
+  rule {
+    id     = "old-versions"
+    status = "Enabled"
 
-    content {
-      id     = "old-versions"
-      status = "Enabled"
+    filter {}
 
-      filter {}
+    noncurrent_version_expiration {
+      noncurrent_days = var.old_version_days
+    }
 
-      noncurrent_version_expiration {
-        noncurrent_days = var.old_version_days
-      }
-
-      expiration {
-        expired_object_delete_marker = true
-      }
+    expiration {
+      expired_object_delete_marker = true
     }
   }
 

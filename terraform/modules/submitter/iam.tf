@@ -29,13 +29,15 @@ data "aws_iam_policy_document" "this" {
   }
 
   statement {
-    sid     = "SubmitAnalyses"
-    actions = ["batch:SubmitJob"]
+    sid = "SubmitAnalyses"
+    # SubmitJob tags the job, which has no name yet: AWS asks for the right to tag where it asks for the right to submit, and
+    # refuses with "not authorized to perform: batch:TagResource on resource: ...job-definition/...".
+    actions = ["batch:SubmitJob", "batch:TagResource"]
     # A definition with its revisions: the function names the newest.
     resources = concat(var.job_queue_arns, [var.job_definition_arn, "${var.job_definition_arn}:*"])
   }
 
-  # A job has no name before it is there, and SubmitJob tags it.
+  # And of the job, as AWS's reference has it; its name is not known before.
   statement {
     sid       = "TagJobs"
     actions   = ["batch:TagResource"]

@@ -45,4 +45,7 @@ resource "aws_lambda_event_source_mapping" "requests" {
   scaling_config {
     maximum_concurrency = var.maximum_concurrency
   }
+
+  # Lambda refuses a queue that the function's role may not read yet.
+  depends_on = [aws_iam_role_policy.this]
 }

@@ -61,7 +61,9 @@ def declarations(region: str, account: str) -> dict[tuple[str, str], Asked]:
             asked.append(f"{definition}:1")
         calls = [Call(action="batch:SubmitJob", resource=resource) for resource in asked]
         if params.get("tags"):
-            calls.append(Call(action="batch:TagResource", resource=batch("job/the-new-one")))
+            # AWS's reference names the job; what AWS refuses names the definition that the job is made of.
+            tagged = [*asked, batch("job/the-new-one")]
+            calls += [Call(action="batch:TagResource", resource=resource) for resource in tagged]
         return calls
 
     def terminate_job(params: Params) -> list[Call]:

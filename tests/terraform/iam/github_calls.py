@@ -28,7 +28,9 @@ def declared(region: str, account: str, tags: Tags) -> dict[tuple[str, str], Ask
         name, container = params["jobDefinitionName"], params["containerProperties"]
         calls = [Call(action="batch:RegisterJobDefinition", resource=f"{definitions}{name}")]
         if params.get("tags"):
-            calls.append(Call(action="batch:TagResource", resource=f"{definitions}{name}:1"))
+            # AWS's reference names the revision; where there is none yet, it may ask for the definition alone.
+            tagged = (f"{definitions}{name}", f"{definitions}{name}:1")
+            calls += [Call(action="batch:TagResource", resource=one) for one in tagged]
         passed = [container[one] for one in ("jobRoleArn", "executionRoleArn")]
         context = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
         return calls + [Call(action="iam:PassRole", resource=role, context=context) for role in passed]

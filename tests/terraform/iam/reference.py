@@ -34,6 +34,11 @@ def _of_action(action: str, resources: Iterable[str]) -> Iterator[str]:
             yield f"{action} on {resource} has no effect, since AWS takes {taken}"
 
 
+# What the reference leaves out: a job is tagged as it is submitted, and a definition as it is registered, before
+# there is a job, or a revision. What AWS then refuses names the definition alone.
+_MORE = {"batch:TagResource": {"arn:aws:batch:${Region}:${Account}:job-definition/${JobDefinitionName}"}}
+
+
 @cache
 def _formats(action: str) -> frozenset[str] | None:
     """The forms of ARN that an action takes; none of them where it knows no resource, None where it is unknown."""
@@ -41,7 +46,7 @@ def _formats(action: str) -> frozenset[str] | None:
     data = get_action_data(service, name)
     if not data:
         return None
-    forms = {entry["resource_arn_format"] for entry in data[service]}
+    forms = {entry["resource_arn_format"] for entry in data[service]} | _MORE.get(action, set())
     return frozenset(form.replace("${Partition}", "aws") for form in forms - {"*"})
 
 

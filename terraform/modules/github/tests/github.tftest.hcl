@@ -37,6 +37,19 @@ run "each_role_for_one_environment_of_one_repository" {
   }
 }
 
+run "a_repository_by_its_ids_as_well" {
+  command = plan
+
+  variables {
+    repository = "example@1234/framebatch@5678"
+  }
+
+  assert {
+    condition     = { for key, trust in data.aws_iam_policy_document.trust : key => [for condition in trust.statement[0].condition : condition.values if endswith(condition.variable, ":sub")] } == { release = [tolist(["repo:example@1234/framebatch@5678:environment:production"])], bake = [tolist(["repo:example@1234/framebatch@5678:environment:machine-image"])] }
+    error_message = "Tokens of repositories that were made since July 2026 name the ids, and are refused by a role that does not."
+  }
+}
+
 run "provider_where_there_is_none" {
   command = plan
 
@@ -55,6 +68,16 @@ run "refuses_every_repository" {
 
   variables {
     repository = "example/*"
+  }
+
+  expect_failures = [var.repository]
+}
+
+run "refuses_a_repository_by_one_id_alone" {
+  command = plan
+
+  variables {
+    repository = "example@1234/framebatch"
   }
 
   expect_failures = [var.repository]

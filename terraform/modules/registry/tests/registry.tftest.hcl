@@ -15,6 +15,15 @@ run "images_do_not_change" {
   }
 }
 
+run "an_environment_may_be_many_releases_behind" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for policy in aws_ecr_lifecycle_policy.this : jsondecode(policy.policy).rules[0].selection.countNumber >= 300])
+    error_message = "Every change of the job's code is pushed, and the image of an environment that is released less often goes with the oldest: its jobs could not start."
+  }
+}
+
 run "refuses_capital_letters" {
   command = plan
 

@@ -31,6 +31,15 @@ run "a_private_bucket" {
   }
 }
 
+run "what_a_bucket_without_versions_leaves_behind_ends" {
+  command = plan
+
+  assert {
+    condition     = aws_s3_bucket_versioning.media.versioning_configuration[0].status == "Suspended" && aws_s3_bucket_lifecycle_configuration.media.rule[1].noncurrent_version_expiration[0].noncurrent_days == 30 && aws_s3_bucket_lifecycle_configuration.media.rule[1].expiration[0].expired_object_delete_marker
+    error_message = "Markers of what was deleted go, and so do versions of the time when they were kept."
+  }
+}
+
 run "old_versions_end" {
   command = plan
 
