@@ -26,7 +26,7 @@ class Transport:
         sleep: Callable[[float], None],
     ) -> None:
         self.sleep = sleep
-        self._tries = tries
+        self.tries = tries
         self._transport = transport
         # No proxy and no netrc of the environment: an API key goes to the server that was named, and nowhere else.
         self._http = httpx.Client(
@@ -53,23 +53,27 @@ class Transport:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """The answer, which is no error. Raises ApiError, Unreachable."""
-        for attempt in range(1, self._tries + 1):
-            last = attempt == self._tries
+        """The answer, which is no error: nor is 404 where an earlier try has deleted it, of which no answer came.
+
+        Raises ApiError, Unreachable.
+        """
+        for attempt in range(1, self.tries + 1):
+            last = attempt == self.tries
             try:
                 response = self._http.request(method, path, json=body, params=query, headers=headers)
             except httpx.TransportError as exc:
                 if last:
                     raise Unreachable(f"{method} {path}: {exc or type(exc).__name__}") from exc
-                self.sleep(_pause(attempt))
+                self.sleep(pause_after(attempt))
                 continue
-            if not response.is_error:
+            gone = method == "DELETE" and attempt > 1 and response.status_code == httpx.codes.NOT_FOUND
+            if gone or not response.is_error:
                 return response
             error = error_of(response)
             # A plan's own limits are 429 as well, and do not pass by waiting a moment.
             if last or not (response.status_code in _AWAY or error.code == "throttled"):
                 raise error
-            self.sleep(_pause(attempt) if error.retry_after is None else error.retry_after)
+            self.sleep(pause_after(attempt) if error.retry_after is None else error.retry_after)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def settled(self, method: str, path: str, *, body: Any) -> Any:
@@ -101,7 +105,7 @@ def retry_after(response: httpx.Response) -> float | None:
     return float(text) if text.isdigit() else None
 
 
-def _pause(attempt: int) -> float:
+def pause_after(attempt: int) -> float:
     """Doubling, with chance in it, so that many clients do not come back at the same moment."""
     most: float = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
     return most * random.uniform(0.5, 1)

@@ -14,10 +14,9 @@ import httpx
 
 from .errors import StorageRefused
 from .models import Video
-from .transport import Transport
+from .transport import Transport, pause_after
 
 _PIECE = 1024 * 1024  # bytes that are read and sent at a time
-_TRIES = 4
 
 Sent = Callable[[int], None]
 
@@ -67,12 +66,14 @@ class Uploading:
     def _send(
         self, upload: Mapping[str, Any] | None, offset: int, length: int, sign: Callable[[], Mapping[str, Any]]
     ) -> None:
-        for attempt in range(1, _TRIES + 1):
+        tries = self._transport.tries
+        for attempt in range(1, tries + 1):
             upload = upload or sign()
-            if self._put(upload, offset, length, last=attempt == _TRIES):
+            if self._put(upload, offset, length, last=attempt == tries):
                 self._sent(length)
                 return
             upload = None
+            self._transport.sleep(pause_after(attempt))
 
     def _put(self, upload: Mapping[str, Any], offset: int, length: int, *, last: bool) -> bool:
         """False where another try is worth while."""
@@ -86,8 +87,9 @@ class Uploading:
             if last:
                 raise StorageRefused(f"the storage cannot be reached: {exc or type(exc).__name__}") from exc
             return False
-        # 403 is what a URL that has expired gets.
-        if answer.is_error and (last or not (answer.status_code == 403 or answer.status_code >= 500)):
+        # 403 is for a URL that has expired, and RequestTimeout, which is a 400, for a connection that stood still.
+        passing = answer.status_code == 403 or answer.status_code >= 500 or "<Code>RequestTimeout<" in answer.text
+        if not answer.is_success and (last or not passing):
             raise StorageRefused(f"the storage answered {answer.status_code}: {answer.text[:500]}")
         return answer.is_success
 

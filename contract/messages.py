@@ -10,7 +10,10 @@ from contract.options import AnalysisOptions, OptionsInvalid
 from contract.plans import Plan
 
 VERSION = 1
-MAX_BYTES = 8192  # what one environment variable of a Batch job may safely hold
+# As a string of JSON. A job fails at its start, with "Container Overrides length must be at most 8192", where all
+# that differs from its definition is longer than that as JSON; what AWS Batch adds to it, such as the name of its
+# queue, has the rest: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
+MOST_CHARACTERS = 7168
 
 LEAST_TIMEOUT_SECONDS = 60  # AWS Batch takes no less
 
@@ -54,8 +57,8 @@ class AnalysisRequest:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Raises MessageInvalid with one sentence; unknown fields are ignored."""
-        if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-            raise MessageInvalid(f"longer than {MAX_BYTES} bytes")
+        if not fits_a_job(text):
+            raise MessageInvalid(f"longer than {MOST_CHARACTERS} characters of JSON")
         try:
             document = json.loads(text)
         except (ValueError, RecursionError) as exc:
@@ -83,6 +86,11 @@ class AnalysisRequest:
             raise MessageInvalid(f"options: {exc}") from exc
         except ValueError as exc:
             raise MessageInvalid(str(exc)) from exc
+
+
+def fits_a_job(text: str) -> bool:
+    """Whether a job can be given the request, as one variable of its environment."""
+    return len(json.dumps(text)) <= MOST_CHARACTERS
 
 
 def _seconds(value: object) -> float | None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db.models import F
-from django.db.models.functions import Now
 
 from backend.accounts.models import Count
 from backend.config.prepared import run_prepared
+
+LONGEST_WINDOW = timedelta(days=1)  # the worker forgets what began longer ago
 
 _WINDOW = "date_bin(%(window)s, statement_timestamp(), 'epoch')"
 _TAKE = f"""
@@ -31,7 +32,7 @@ class Taken:
 
 
 def take(subject: str, window: timedelta, number: int = 1) -> Taken:
-    """Counts so many. Raises Django's database errors."""
+    """Counts so many, in a window of LONGEST_WINDOW at most. Raises Django's database errors."""
     count, seconds = run_prepared(  # type: ignore[misc]  # a row comes
         _TAKE, {"subject": subject, "window": window, "number": number}
     )
@@ -41,8 +42,3 @@ def take(subject: str, window: timedelta, number: int = 1) -> Taken:
 def give_back(subject: str) -> None:
     """Takes back what was counted last."""
     Count.objects.filter(subject=subject, taken__gt=0).update(taken=F("taken") - 1)
-
-
-def forget(older_than: timedelta) -> None:
-    """Deletes what has not been counted for so long, which is more than any window."""
-    Count.objects.filter(began_at__lt=Now() - older_than).delete()

@@ -3,21 +3,21 @@
 import hashlib
 import ipaddress
 import math
+import threading
 from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.contrib.admin.forms import AdminAuthenticationForm
-from django.contrib.auth.forms import AuthenticationForm, UserCreationForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm, UserCreationForm
 from django.http import HttpRequest
 
-from backend.accounts.counting import forget, give_back, take
+from backend.accounts.counting import give_back, take
 from backend.accounts.models import User
 
 WINDOW = timedelta(minutes=15)
 # Failures in a window. The name's is higher: whoever knows a name must not be able to lock its owner out cheaply.
 MOST_BY_ADDRESS, MOST_BY_NAME = 20, 100
-KEPT = timedelta(days=1)
 
 
 class TooManyAttempts(forms.ValidationError):
@@ -54,11 +54,7 @@ class _Counted:
         digest = hashlib.sha256(name.encode()).hexdigest()
         by_address = count_attempt("sign-in", self.request)
         by_name = _count(f"sign-in:name:{digest}", MOST_BY_NAME)
-        try:
-            given: dict[str, Any] = super().clean()  # type: ignore[misc]
-        except forms.ValidationError:
-            forget(KEPT)
-            raise
+        given: dict[str, Any] = super().clean()  # type: ignore[misc]
         give_back(by_address)
         give_back(by_name)
         return given
@@ -87,6 +83,13 @@ class SignUpForm(UserCreationForm):
         model = User
         fields = ("username", "email")
         help_texts = {"email": "For a new password, should you forget yours; for nothing else."}
+
+
+class ForgottenForm(PasswordResetForm):
+    """Answers before the mail is sent: how long that takes would tell that there is such an account."""
+
+    def send_mail(self, *args: Any, **kwargs: Any) -> None:
+        threading.Thread(target=super().send_mail, args=args, kwargs=kwargs, name="mail").start()
 
 
 def _count(subject: str, most: int) -> str:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from backend.accounts import services
-from backend.accounts.forms import SignInForm, SignUpForm, TooManyAttempts, count_attempt
+from backend.accounts.forms import ForgottenForm, SignInForm, SignUpForm, TooManyAttempts, count_attempt
 from backend.accounts.models import ApiKey
 from backend.accounts.scopes import SENTENCES, Scope
 
@@ -53,6 +53,7 @@ class PasswordChange(SuccessMessageMixin, auth.PasswordChangeView):
 class PasswordForgotten(SuccessMessageMixin, auth.PasswordResetView):
     """Says the same whether there is such an account or not."""
 
+    form_class = ForgottenForm
     template_name = "registration/password.html"
     email_template_name = "registration/password_mail.txt"
     subject_template_name = "registration/password_mail_subject.txt"

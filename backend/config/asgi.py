@@ -1,5 +1,6 @@
 """`uvicorn backend.config.asgi:application`"""
 
+import logging
 import os
 from collections.abc import MutableMapping
 from typing import Any
@@ -14,8 +15,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
 
 _unhurried = get_asgi_application()
 
-from backend.config.settings import DATABASES  # noqa: E402  # the rest needs the models, which are there only now
-from backend.live.streaming import LiveStreams, Receive, Scope, Send  # noqa: E402
+# The rest needs the models, which are there only now.
+from backend.config.logs import WithoutTokens  # noqa: E402
+from backend.config.parsers import MOST_BYTES, BodyTooLarge  # noqa: E402
+from backend.config.settings import DATABASES  # noqa: E402
+from backend.live.streaming import LiveStreams, Receive, Scope, Send, send_whole  # noqa: E402
+from backend.videos.problems import problem  # noqa: E402
 
 # As many threads as the pool has connections.
 _brief = WSGIMiddleware(get_wsgi_application(), workers=DATABASES["default"]["OPTIONS"]["pool"]["max_size"])
@@ -37,7 +42,11 @@ async def _django(scope: Scope, receive: Receive, send: Send) -> None:
         if (body := await _whole_body(receive)) is not None:
             await _brief(scope, _again(body, receive), send)
     else:
-        await _unhurried(scope, receive, send)
+        try:
+            await _unhurried(scope, _bounded(receive), send)
+        except BodyTooLarge as exc:
+            refusal = problem(exc.status_code, code=exc.default_code, detail=exc.default_detail)
+            await send_whole(refusal, send)
 
 
 def _is_brief(scope: Scope) -> bool:
@@ -74,6 +83,21 @@ async def _whole_body(receive: Receive) -> bytes | None:
     return None
 
 
+def _bounded(receive: Receive) -> Receive:
+    """Raises BodyTooLarge: Django writes a body of any size to the disk before it asks who sends it."""
+    left = MOST_BYTES
+
+    async def receive_bounded() -> MutableMapping[str, Any]:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise BodyTooLarge
+        return message
+
+    return receive_bounded
+
+
 def _again(body: bytes, receive: Receive) -> Receive:
     """`body` as if it came now, and then whatever comes."""
     first: list[MutableMapping[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -85,6 +109,8 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 application = LiveStreams(_django)
+
+logging.getLogger("uvicorn.access").addFilter(WithoutTokens())
 
 # The server starts with what `manage.py check` accepts, or not at all.
 if faults := [str(message) for message in run_checks() if message.is_serious()]:

@@ -2,11 +2,14 @@
 
 import json
 import logging
+import re
 from datetime import UTC, datetime
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
 # What Django attaches to its own records is not an identity, and a request's repr may hold a query string.
 _NOT_IDENTITIES = frozenset({"request", "server_time", "status_code", "alias", "params", "sql", "duration"})
+
+_LINK_TO_A_NEW_PASSWORD = re.compile(r"(/password/new/[^/]+/)[^/?]+")
 
 
 class EventFormatter(logging.Formatter):
@@ -24,6 +27,18 @@ class EventFormatter(logging.Formatter):
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
+
+
+class WithoutTokens(logging.Filter):
+    """Takes out of a server's access log what would let its readers set a password that somebody has forgotten."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                _LINK_TO_A_NEW_PASSWORD.sub(r"\1...", part) if isinstance(part, str) else part
+                for part in record.args
+            )
+        return True
 
 
 def _value(value: object) -> str:

@@ -107,10 +107,10 @@ class LiveStreams:
                 await _Stream(subscription, start, alone=of_one is not None).run(receive, send)
         except TooManyStreams as exc:
             later = {"Retry-After": str(int(BEAT_SECONDS))}
-            await _refuse(problem(exc.status, code=exc.code, detail=exc.sentence, headers=later), send)
+            await send_whole(problem(exc.status, code=exc.code, detail=exc.sentence, headers=later), send)
         except (NotListening, OperationalError, InterfaceError) as exc:
             cause = exc if isinstance(exc, OperationalError | InterfaceError) else OperationalError(str(exc))
-            await _refuse(unavailable(cause) or HttpResponse(status=503), send)
+            await send_whole(unavailable(cause) or HttpResponse(status=503), send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         """The server waits for every answer before it ends, so streams have to be told of the signal itself."""
@@ -208,7 +208,7 @@ async def _gone(receive: Receive, subscription: Subscription) -> None:
     subscription.close(End.GONE)
 
 
-async def _refuse(response: HttpResponse, send: Send) -> None:
+async def send_whole(response: HttpResponse, send: Send) -> None:
     headers = [(name.encode(), value.encode()) for name, value in response.items()]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": response.content})

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Self
 
+from django.db.models import Q
+
 from backend.plans.models import LedgerEntry
 from backend.videos.models import Analysis, Run
 from contract.prices import InstancePrice, prices
@@ -72,7 +74,10 @@ class Receipt:
 
     @classmethod
     def of(cls, analysis: Analysis) -> Self:
-        entries = dict(LedgerEntry.objects.filter(analysis_id=analysis.pk).values_list("kind", "credits"))
+        # By kinds, as the indexes that keep each unique have them: without, all of the ledger would be read.
+        reserved = Q(analysis_id=analysis.pk, kind=Kind.RESERVATION)
+        closed = Q(analysis_id=analysis.pk, kind__in=[Kind.SETTLEMENT, Kind.REFUND])
+        entries = dict(LedgerEntry.objects.filter(reserved | closed).values_list("kind", "credits"))
         quoted = -entries[Kind.RESERVATION] if Kind.RESERVATION in entries else None
         refunded = entries.get(Kind.SETTLEMENT, entries.get(Kind.REFUND))
         accepted, started = analysis.submitted_at, analysis.started_at

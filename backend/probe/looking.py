@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 BLOCK_BYTES = 512 * 1024
 BLOCKS_AT_MOST = 256  # 128 MiB: the tables of a day of video, and never the whole of a long one
 SILENT_SECONDS = 60.0  # more than its limit of CPU time
+# Whatever it does meanwhile: it may ask for ever, or not take what it has asked for. Two such looks take less than
+# the lease of backend/videos/probing.py.
+LONGEST_SECONDS = 75.0
 _BLOCKS_KEPT = 16
 _LINE_BYTES_AT_MOST = 16 * 1024
 _LAST_SECONDS = 5.0  # for ending after its last word
@@ -126,6 +130,7 @@ def look_at(read: Read, size_bytes: int, *, memory_mib: int) -> VideoFacts | Ref
 
 def _one_look(blocks: _Blocks, size_bytes: int, extent: str, memory_mib: int) -> VideoFacts | Refusal:
     places = ":".join([str(_ROOT), *filter(None, sys.path)])
+    began = time.monotonic()
     # No credentials, no addresses: it is given nothing of this process's environment.
     with subprocess.Popen(
         [sys.executable, "-I", "-c", _CODE, places, extent, str(size_bytes), str(memory_mib)],
@@ -136,10 +141,16 @@ def _one_look(blocks: _Blocks, size_bytes: int, extent: str, memory_mib: int) ->
         cwd="/",
         bufsize=0,
     ) as process:
+        end = threading.Timer(LONGEST_SECONDS, process.kill)
+        end.start()
         try:
             told = _conversation(process, blocks)
         finally:
+            end.cancel()
             process.kill()
+    if time.monotonic() - began >= LONGEST_SECONDS:
+        # The storage may have been as slow, so it says nothing of the file.
+        raise ProbeFailed(f"it was not over after {LONGEST_SECONDS:g} seconds")
     return _verdict(told, process.returncode)
 
 

@@ -211,6 +211,13 @@ class ExportFormatUnknown(RequestRefused):
         super().__init__({"format": [f"It must be one of {', '.join(known)}."]})
 
 
+class TooManyExports(RequestRefused):
+    """You are downloading as many exports as you may; read one to its end, or end it."""
+
+    status = 429
+    code = "too_many_exports"
+
+
 class ExportUnavailable(RequestRefused):
     """This server cannot write that format."""
 

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from backend.accounts.scopes import Scope
 from backend.config.openapi import Answer, documented
 from backend.videos import exporting, selectors
-from backend.videos.errors import AnalysisNotSucceeded, ExportFormatUnknown, ExportUnavailable
+from backend.videos.errors import AnalysisNotSucceeded, ExportFormatUnknown, ExportUnavailable, TooManyExports
 from contract.statuses import AnalysisStatus
 from exports.formats import FORMATS
 
@@ -40,7 +40,7 @@ class AnalysisExport(APIView):
                 headers={"Content-Disposition": "The file's name."},
             )
         },
-        refusals=(ExportFormatUnknown, AnalysisNotSucceeded, ExportUnavailable),
+        refusals=(ExportFormatUnknown, AnalysisNotSucceeded, ExportUnavailable, TooManyExports),
     )
     def get(self, request: Request, analysis_id: uuid.UUID, export_format: str) -> StreamingHttpResponse:
         """All detections of an analysis that has succeeded; docs/exports.md says what each format holds."""

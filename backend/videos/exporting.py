@@ -8,12 +8,16 @@ none were deleted meanwhile is checked against its summary at the end.
 
 import logging
 import re
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePath
 
 from django.db import connection
 from django.db.models import QuerySet
 
+from backend.videos.errors import TooManyExports
 from backend.videos.models import Analysis, Chunk, Detection
 from contract.manifest import TRACKED_TASKS
 from contract.options import AnalysisOptions
@@ -24,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 ROWS_AT_A_TIME = 2000
 CHUNKS_AT_A_TIME = 20
+# Under way in one process: each holds a thread and its rows for as long as its client takes to read.
+MOST_PER_OWNER = 32
 
 _UNSAFE_IN_FILE_NAMES = re.compile(r"[^\w.() -]|^\.+")
 
@@ -33,16 +39,37 @@ class ExportIncomplete(Exception):
 
 
 def exported(analysis: Analysis, form: ExportFormat) -> Iterator[bytes]:
-    """The file, piece by piece. Raises ExportIncomplete, and Django's database errors."""
+    """The file, piece by piece. Raises TooManyExports, ExportIncomplete, and Django's database errors."""
     identities = {"analysis_id": analysis.pk, "format": form.name}
+    with _place_of(analysis.owner_id):
+        try:
+            yield from form.write(_description(analysis), frames_of(analysis), rows_of(analysis))
+        except GeneratorExit:
+            logger.info("export abandoned", extra=identities)
+            raise
+        except Exception:
+            logger.warning("export broke off", extra=identities)
+            raise
+
+
+_under_way: Counter[int] = Counter()  # by owner
+_counting = threading.RLock()  # what nobody reads any more may be ended by whoever has it
+
+
+@contextmanager
+def _place_of(owner_id: int) -> Iterator[None]:
+    """Raises TooManyExports."""
+    with _counting:
+        if _under_way[owner_id] >= MOST_PER_OWNER:
+            raise TooManyExports
+        _under_way[owner_id] += 1
     try:
-        yield from form.write(_description(analysis), frames_of(analysis), rows_of(analysis))
-    except GeneratorExit:
-        logger.info("export abandoned", extra=identities)
-        raise
-    except Exception:
-        logger.warning("export broke off", extra=identities)
-        raise
+        yield
+    finally:
+        with _counting:
+            _under_way[owner_id] -= 1
+            if not _under_way[owner_id]:
+                del _under_way[owner_id]
 
 
 def file_name(analysis: Analysis, form: ExportFormat) -> str:

@@ -1,10 +1,12 @@
 """Carries what AWS Batch says over to the analyses."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 
 from backend.videos.failing import tell_of_failure
@@ -23,6 +25,7 @@ from backend.videos.job_events import (
 )
 from backend.videos.models import Analysis, AnalysisEvent, OutboxMessage, OwedCall
 from backend.videos.owed_calls import owe
+from backend.videos.problems import DATABASE_AWAY
 from contract.errors import FAILURES, ErrorCode
 from contract.messages import AnalysisRequest, MessageInvalid
 from contract.statuses import AnalysisStatus, may_become
@@ -38,15 +41,7 @@ def follow_job(*, event: JobEvent) -> None:
         if analysis is None:
             logger.warning("job event of an unknown analysis", extra=_identities(event))
             return
-        known = Known(
-            status=AnalysisStatus(analysis.status),
-            on_demand=analysis.on_demand,
-            claim_job_id=analysis.claim_job_id,
-            batch_job_id=analysis.batch_job_id,
-            batch_state=analysis.batch_state,
-            batch_reason=analysis.batch_reason,
-            batch_attempts=analysis.batch_attempts,
-        )
+        known = known_of(analysis)
         match verdict(event, known):
             case Ignore(why=why):
                 logger.info("job event ignored", extra={**_identities(event), "why": why})
@@ -68,14 +63,33 @@ def follow_job(*, event: JobEvent) -> None:
                 _note(analysis, event)
 
 
-def follow_if_free(*, event: JobEvent) -> None:
-    """For those who look at many: one whose row is held for long, as by its job, has its turn another time."""
+def known_of(analysis: Analysis) -> Known:
+    return Known(
+        status=AnalysisStatus(analysis.status),
+        on_demand=analysis.on_demand,
+        claim_job_id=analysis.claim_job_id,
+        batch_job_id=analysis.batch_job_id,
+        batch_state=analysis.batch_state,
+        batch_reason=analysis.batch_reason,
+        batch_attempts=analysis.batch_attempts,
+    )
+
+
+@contextmanager
+def each_for_itself(event: JobEvent) -> Iterator[None]:
+    """For those who look at many, around what one of them meets.
+
+    One whose row is held for long, as by its job, has its turn another time, and so has one that meets a fault of
+    ours. Raises Django's database errors where the database is away.
+    """
     try:
-        follow_job(event=event)
-    except OperationalError as exc:
+        yield
+    except DATABASE_AWAY as exc:
         if not is_held(exc):
             raise
         logger.warning("analysis is held", extra=_identities(event))
+    except Exception:
+        logger.exception("job not followed", extra=_identities(event))
 
 
 def _note(analysis: Analysis, event: JobEvent) -> None:

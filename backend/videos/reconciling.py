@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
@@ -10,8 +11,8 @@ from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.db.models.functions import Now
 
 from backend.gateways.batch_jobs import BATCH
-from backend.videos.following import follow_if_free
-from backend.videos.job_events import JobEvent, JobEventInvalid
+from backend.videos.following import each_for_itself, follow_job, known_of
+from backend.videos.job_events import Ignore, JobEvent, JobEventInvalid, Known, verdict
 from backend.videos.models import Analysis
 from contract.statuses import AnalysisStatus
 
@@ -35,25 +36,32 @@ def reconcile_once(jobs: Jobs) -> int:
     quiet = _quiet()
     for start in range(0, len(quiet), BATCH):
         batch = quiet[start : start + BATCH]
-        described = {job["jobId"]: job for job in jobs.describe(sorted({job_id for _, job_id, *_ in batch}))}
-        for analysis_id, job_id, on_demand, forgotten in batch:
-            known = {"analysis_id": analysis_id, "job_id": job_id}
-            event = None
-            if job_id in described:
-                try:
-                    event = JobEvent.from_detail(described[job_id])
-                except JobEventInvalid as exc:  # of one job; the others are closed
-                    logger.error("described job not readable", extra={**known, "fault": str(exc)})
-            else:
-                logger.warning("batch does not know a job", extra=known)
-                event = _of_an_unknown_job(analysis_id, job_id, on_demand) if forgotten else None
-            if event is not None:
-                follow_if_free(event=event)
+        described = {job["jobId"]: job for job in jobs.describe(sorted({_job_of(analysis) for analysis in batch}))}
+        for analysis in batch:
+            event = _told_of(analysis, described)
+            # What is as it was, as of most that wait in line, is neither locked nor told of, minute by minute.
+            if event is not None and not isinstance(verdict(event, known_of(analysis)), Ignore):
+                with each_for_itself(event):
+                    follow_job(event=event)
     return len(quiet)
 
 
-def _quiet() -> list[tuple[UUID, str, bool, bool]]:
-    """Analyses under way, each with the job that it follows, its kind, and whether Batch may have forgotten it."""
+def _told_of(analysis: Analysis, described: Mapping[str, Mapping[str, Any]]) -> JobEvent | None:
+    """What AWS Batch says of its job; None where that is nothing, or nothing that can be read."""
+    job_id = _job_of(analysis)
+    known = {"analysis_id": analysis.pk, "job_id": job_id}
+    if job_id in described:
+        try:
+            return JobEvent.from_detail(described[job_id])
+        except JobEventInvalid as exc:  # of one job; the others are closed
+            logger.error("described job not readable", extra={**known, "fault": str(exc)})
+            return None
+    logger.warning("batch does not know a job", extra=known)
+    return _of_an_unknown_job(analysis.pk, job_id, analysis.on_demand) if analysis.forgotten else None
+
+
+def _quiet() -> list[Analysis]:
+    """Analyses under way that follow a job, each with `forgotten`: Batch may know that no more."""
     forgotten = ExpressionWrapper(Q(updated_at__lt=Now() - FORGOTTEN_AFTER), output_field=BooleanField())
     rows = (
         Analysis.objects.filter(
@@ -61,14 +69,15 @@ def _quiet() -> list[tuple[UUID, str, bool, bool]]:
             updated_at__lt=Now() - QUIET_AFTER,
         )
         .order_by("updated_at")
-        .values_list("pk", "claim_job_id", "batch_job_id", "on_demand", forgotten)
+        .only(*(field.name for field in fields(Known)))
+        .annotate(forgotten=forgotten)
     )
-    # Of an array, the array itself is asked about; it ends when all its jobs have.
-    return [
-        (pk, (claimed or known).partition(":")[0], on_demand, forgotten)
-        for pk, claimed, known, on_demand, forgotten in rows
-        if claimed or known
-    ]
+    return [analysis for analysis in rows if _job_of(analysis)]
+
+
+def _job_of(analysis: Analysis) -> str:
+    """Of an array, the array itself is asked about; it ends when all its jobs have."""
+    return (analysis.claim_job_id or analysis.batch_job_id).partition(":")[0]
 
 
 def _of_an_unknown_job(analysis_id: UUID, job_id: str, on_demand: bool) -> JobEvent:

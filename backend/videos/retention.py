@@ -5,10 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
+from backend.accounts.counting import LONGEST_WINDOW
+from backend.accounts.models import Count
 from backend.videos.deleting import delete_analysis
 from backend.videos.idempotency import KEPT
 from backend.videos.models import (
@@ -56,13 +59,17 @@ def _analyses() -> int:
 
 
 def _videos() -> int:
-    """Those without any analysis, also without one that is about to be removed; uploads expire by themselves."""
+    """Those without any analysis, also without one that is about to be removed.
+
+    Uploads expire by themselves, and one that is being put together or looked at has its turn afterwards: what S3
+    makes of its parts meanwhile, nobody would know.
+    """
     if settings.KEEP_VIDEOS_DAYS is None:
         return 0
     unused = Video.objects.filter(
         ~Exists(Analysis.objects.filter(video=OuterRef("pk"))),
         created_at__lt=Now() - timedelta(days=settings.KEEP_VIDEOS_DAYS),
-    ).exclude(status__in=[VideoStatus.UPLOADING.value, VideoStatus.ABORTED.value])
+    ).filter(status__in=[VideoStatus.READY.value, VideoStatus.REFUSED.value])
     with transaction.atomic():
         # Locked, so that no analysis of them is asked for meanwhile; and looked at again under the lock.
         locked = Video.objects.select_for_update(skip_locked=True).filter(pk__in=unused.values("pk")[:AT_A_TIME])
@@ -75,7 +82,7 @@ def _videos() -> int:
 
 
 def _records() -> int:
-    """What only helped to carry things out, of analyses that are over, and keys that count no more."""
+    """What only helped to carry things out, of analyses that are over; keys, sessions and counts that are too."""
     old = Now() - timedelta(days=settings.KEEP_RECORDS_DAYS)
     over = Q(analysis__status__in=_OVER, analysis__finished_at__lt=old)
     kinds = (
@@ -83,6 +90,8 @@ def _records() -> int:
         OutboxMessage.objects.filter(over, sent_at__lt=old),
         AnalysisEvent.objects.filter(over, at__lt=old),
         OwedCall.objects.filter(done_at__lt=old),
+        Session.objects.filter(expire_date__lt=Now()),
+        Count.objects.filter(began_at__lt=Now() - LONGEST_WINDOW),
     )
     return sum(_forgotten(kind) for kind in kinds)
 

@@ -27,7 +27,7 @@ from backend.videos.models import ACTIVE_STATUSES, Analysis, Video, VideoStatus
 from backend.videos.queueing import store_queued
 from contract.errors import FAILURES, ErrorCode
 from contract.manifest import ModelEntry
-from contract.messages import MAX_BYTES, AnalysisRequest
+from contract.messages import AnalysisRequest, fits_a_job
 from contract.options import AnalysisOptions, OptionsInvalid
 from contract.plans import Plan
 from contract.statuses import AnalysisStatus
@@ -126,7 +126,7 @@ def _queued(
         timeout_seconds=price.timeout_seconds,
         options=asked.options,
     ).to_json()
-    if len(message.encode()) > MAX_BYTES:
+    if not fits_a_job(message):
         raise RequestInvalid({"options.classes": ["These are too many class names; leave them out to keep all."]})
     with transaction.atomic():
         hold_account(owner)

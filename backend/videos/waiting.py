@@ -6,14 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Protocol
 
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.db.models import Count, Min, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from backend.gateways.batch_jobs import BATCH
-from backend.videos.following import follow_if_free, follow_job
-from backend.videos.held import is_held
+from backend.videos.following import each_for_itself, follow_job
 from backend.videos.job_events import JobEvent, JobEventInvalid
 from backend.videos.models import Analysis, OwedCall
 from backend.videos.owed_calls import owe
@@ -82,14 +81,11 @@ def _decide(described: Mapping[str, Any]) -> None:
         return
     if event is None:
         return
-    if not _is_waiting(event, described):
-        follow_if_free(event=event)
-        return
-    try:
-        _end(event)
-    except OperationalError as exc:
-        if not is_held(exc):
-            raise  # and if it is, its job has started meanwhile
+    with each_for_itself(event):
+        if _is_waiting(event, described):
+            _end(event)
+        else:
+            follow_job(event=event)
 
 
 def _is_waiting(event: JobEvent, described: Mapping[str, Any]) -> bool:

@@ -82,8 +82,11 @@ def described(facts: Mapping[str, Any]) -> str:
     if facts["duration_us"] is None:
         return size
     about = "about " if facts["estimated"] else ""
-    minutes, seconds = divmod(facts["duration_us"] / 1_000_000, 60)
-    return f"{size}, {about}{f'{minutes:.0f} min ' if minutes else ''}{seconds:.{0 if minutes else 1}f} s"
+    seconds = facts["duration_us"] / 1_000_000
+    if seconds < 60:
+        return f"{size}, {about}{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{size}, {about}{minutes} min {rest} s"
 
 
 def decode_sentences(report: Mapping[str, Any]) -> list[str]:

@@ -80,9 +80,9 @@ def reconciler() -> tuple[Step, float]:
     jobs = batch_jobs()
 
     def step() -> int:
+        resend_once()  # which goes on while AWS Batch is away
         reconcile_once(jobs)
         hurry_once(jobs)
-        resend_once()
         return 0  # whatever it found, asking again at once would find the same
 
     return _releasing(step), RECONCILER_IDLE_SECONDS

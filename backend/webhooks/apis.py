@@ -108,7 +108,7 @@ class WebhookDetail(APIView):
     )
     def delete(self, request: Request, webhook_id: uuid.UUID) -> Response:
         """Deletes the webhook, what is still to be sent to it, and its log."""
-        webhook_of(request.user, webhook_id).delete()
+        services.delete_webhook(webhook_of(request.user, webhook_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

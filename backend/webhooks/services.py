@@ -41,6 +41,20 @@ def change_webhook(endpoint: Endpoint, changes: Mapping[str, Any]) -> Endpoint:
     return endpoint
 
 
+def delete_webhook(endpoint: Endpoint) -> None:
+    """With what is still to be sent to it, and its log.
+
+    Its deliveries are locked first and then it, in the order in which `recording` comes to them. Else an attempt
+    that is recorded, or an analysis that ends, meanwhile refers to what is gone, and the database undoes it all.
+    """
+    known = {"endpoint_id": endpoint.pk, "user_id": endpoint.owner_id}
+    with transaction.atomic():
+        list(Delivery.objects.select_for_update().filter(endpoint=endpoint).order_by("pk").values_list("pk"))
+        list(Endpoint.objects.select_for_update().filter(pk=endpoint.pk).values_list("pk"))
+        endpoint.delete()
+    logger.info("webhook deleted", extra=known)
+
+
 def rotate_secret(endpoint: Endpoint) -> Endpoint:
     """For a day everything is signed with both, so that the receiver can change over meanwhile."""
     with transaction.atomic():

@@ -12,9 +12,10 @@ from backend.accounts.models import User
 from backend.videos import services
 from backend.videos.models import Analysis, AnalysisEvent, OutboxMessage
 from backend.videos.queueing import store_queued
+from contract import messages
 from contract.messages import AnalysisRequest
 from contract.options import AnalysisOptions
-from tests.backend.making import DECODE_REPORT, SUMMARY, make_analysis, make_video
+from tests.backend.making import DECODE_REPORT, SHAPES, SUMMARY, make_analysis, make_video
 
 pytestmark = pytest.mark.django_db
 
@@ -103,6 +104,17 @@ def test_faulty_request_names_its_fields_and_queues_nothing(
 def test_sentence_names_what_the_model_does_not_know(api: APIClient, owner: User):
     answer = request(api, video=str(make_video(owner).pk), options={"classes": ["star", "dog", "cat"]})
     assert answer.json()["errors"] == {"options.classes": ["The model shapes does not know dog, cat."]}
+
+
+def test_more_classes_than_a_job_can_be_told_are_refused(
+    api: APIClient, owner: User, monkeypatch: pytest.MonkeyPatch
+):
+    video = str(make_video(owner).pk)
+    request(api, video=video)
+    length = len(json.dumps(OutboxMessage.objects.get().body))
+    monkeypatch.setattr(messages, "MOST_CHARACTERS", length + 10)
+    assert list(request(api, video=video, options={"classes": SHAPES}).json()["errors"]) == ["options.classes"]
+    assert request(api, video=video).status_code == 202
 
 
 def test_missing_video_field_is_named(api: APIClient):

@@ -1,6 +1,7 @@
 """Whole results as files: what is in them, who gets them, and what is answered instead."""
 
 import csv
+import gc
 import io
 import json
 import sys
@@ -236,6 +237,22 @@ def test_database_that_is_away_at_the_start_is_503(
     answer = asked(api, analysis, "jsonl")
     assert answer.status_code == 503
     assert answer.json()["code"] == "database_unavailable"
+
+
+def test_so_many_at_a_time_are_made_for_one_user_and_no_more(
+    api: APIClient, analysis: Analysis, stranger: User, stranger_api: APIClient, monkeypatch: pytest.MonkeyPatch
+):
+    """Each holds a thread and memory of the server, and a client may read as slowly as it likes."""
+    monkeypatch.setattr(exporting, "MOST_PER_OWNER", 2)
+    first, second = asked(api, analysis, "csv"), asked(api, analysis, "jsonl")
+    refused = asked(api, analysis, "coco")
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_exports")
+    assert body(asked(stranger_api, make_finished(stranger, PER_FRAME), "coco"))
+    assert body(first)
+    assert body(asked(api, analysis, "coco"))
+    del second  # as the server does where its client has gone
+    gc.collect()
+    assert all(body(asked(api, analysis, "csv")) for _ in range(3))
 
 
 def test_rows_are_found_by_the_primary_key(analysis: Analysis):

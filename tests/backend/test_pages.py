@@ -11,9 +11,9 @@ from django.test import Client, RequestFactory
 
 from backend.accounts.models import User
 from backend.config import errors
-from backend.videos.wording import decode_sentences
+from backend.videos.wording import decode_sentences, described
 from contract.options import AnalysisOptions
-from tests.backend.making import DECODE_REPORT, SUMMARY, make_analysis, make_track, make_video
+from tests.backend.making import DECODE_REPORT, FACTS, SUMMARY, make_analysis, make_track, make_video
 
 pytestmark = pytest.mark.django_db
 
@@ -120,6 +120,15 @@ def test_finished_analysis_shows_its_result(browser: Client, owner: User, media:
     assert f"{media}/analyses/x/poster.jpg" in page
     assert "<video" not in page
     assert '<th scope="row">7</th><td>star</td><td class="number">2.50</td>' in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(9.97, "10.0 s"), (59.9, "59.9 s"), (60, "1 min 0 s"), (119.7, "2 min 0 s"), (3725, "62 min 5 s")],
+)
+def test_length_of_a_video_is_told_in_minutes_and_seconds(seconds: float, told: str):
+    facts = {**FACTS, "duration_us": round(seconds * 1_000_000)}
+    assert described(facts) == f"h264, 640 × 384, {told}"
 
 
 def test_annotated_video_is_played_on_the_page(browser: Client, owner: User, media: str):

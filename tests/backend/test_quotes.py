@@ -7,6 +7,7 @@ import pytest
 from django.core import signing
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
@@ -16,6 +17,7 @@ from backend.plans import estimating
 from backend.plans.credits import reserve
 from backend.plans.estimating import Footage, estimate, speeds, timeout_seconds
 from backend.plans.models import LedgerEntry
+from backend.plans.receipts import Receipt
 from backend.videos.catalogue import catalogue
 from backend.videos.models import Analysis, Run, Video
 from contract.options import AnalysisOptions
@@ -227,6 +229,22 @@ def test_receipt_tells_machines_prices_and_credits(api: APIClient, owner: User):
     assert [machine["usd_per_hour"] for machine in receipt["machines"]] == [price.spot, price.on_demand]
     assert receipt["machines"][0]["price_date"] == price.date
     assert receipt["cost_usd"] == pytest.approx((18 * price.spot + 3.6 * price.on_demand) / 3600, abs=1e-6)
+
+
+@pytest.mark.django_db
+def test_receipt_does_not_read_the_whole_ledger(owner: User):
+    """It is in every page of an analysis, and the ledger is never shortened."""
+    analysis = finished(owner)
+    with CaptureQueriesContext(connection) as asked_for:
+        Receipt.of(analysis)
+    (query,) = (one["sql"] for one in asked_for if LedgerEntry._meta.db_table in one["sql"])
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # which is quickest in a table as small as this one
+        cursor.execute(f"EXPLAIN {query}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "plans_ledger_reserved_once" in plan
+    assert "plans_ledger_closed_once" in plan
+    assert "Seq Scan" not in plan
 
 
 @pytest.mark.django_db

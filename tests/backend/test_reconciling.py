@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from backend.accounts.models import User
 from backend.gateways.batch_jobs import BATCH
+from backend.videos import following
 from backend.videos.models import Analysis
 from backend.videos.reconciling import FORGOTTEN_AFTER, QUIET_AFTER, reconcile_once
 from tests.backend.making import attempt, job_event, make_analysis, make_video
@@ -90,6 +91,20 @@ def test_job_that_waits_shows_its_true_state(owner: User, batch: Batch):
     assert (analysis.batch_state, analysis.batch_reason) == ("RUNNABLE", "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY")
 
 
+def test_jobs_that_wait_as_before_cost_their_description_and_no_more(
+    owner: User, batch: Batch, caplog: pytest.LogCaptureFixture, django_assert_num_queries: Any
+):
+    """There may be thousands in line, and every worker looks at all of them each minute."""
+    video = make_video(owner)
+    for number in range(3):
+        columns = {"status": "submitted", "claim_job_id": None, "batch_state": "RUNNABLE"}
+        analysis = make_quiet(owner, video=video, batch_job_id=f"job-{number}", **columns)
+        batch.has(analysis, "RUNNABLE", job_id=f"job-{number}")
+    with caplog.at_level("INFO"), django_assert_num_queries(1):
+        assert reconcile_once(batch) == 3
+    assert not caplog.records
+
+
 def test_nothing_is_asked_about_what_is_over_or_was_just_heard_of(owner: User, batch: Batch):
     for status in ("succeeded", "failed", "cancelled", "queued"):
         make_quiet(owner, status=status)
@@ -104,6 +119,27 @@ def test_job_that_batch_does_not_know_is_closed_only_when_it_may_have_been_forgo
     reconcile_once(batch)
     assert outcome(recent) == ("running", "")
     assert outcome(old) == ("failed", "job_lost")
+
+
+def test_one_that_meets_a_fault_of_ours_holds_up_no_other(
+    owner: User, batch: Batch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """It would be the first of all, minute by minute, because nothing is written to it."""
+    broken, other = make_quiet(owner, since=QUIET_AFTER * 2), make_quiet(owner, batch_job_id="j", claim_job_id="j")
+    batch.has(broken, "FAILED", attempts=[attempt(exit_code=1)])
+    batch.has(other, "FAILED", job_id="j", attempts=[attempt(exit_code=1)])
+    close = following._close
+
+    def closes(analysis: Analysis, *arguments: Any) -> None:
+        if analysis == broken:
+            raise KeyError("code")
+        close(analysis, *arguments)
+
+    monkeypatch.setattr(following, "_close", closes)
+    reconcile_once(batch)
+    assert outcome(broken) == ("running", "")
+    assert outcome(other) == ("failed", "job_lost")
+    assert "job not followed" in caplog.text
 
 
 def test_more_jobs_than_one_call_describes(owner: User, batch: Batch):

@@ -7,7 +7,11 @@ import pytest
 from django.utils import timezone
 
 from backend.accounts.models import User
+from backend.gateways.batch_jobs import BatchJobs
+from backend.gateways.errors import BatchUnavailable
+from backend.videos import worker
 from backend.videos.models import Analysis, DeadRequest, OutboxMessage
+from backend.videos.reconciling import QUIET_AFTER
 from backend.videos.resending import AGAIN_AFTER, CLOSED_AFTER, resend_once
 from contract.messages import AnalysisRequest
 from tests.backend.making import make_analysis
@@ -37,6 +41,21 @@ def test_a_request_without_any_echo_is_sent_again(owner: User):
     assert resend_once() == 1
     assert owed() == [silent.pk]
     assert resend_once() == 0
+
+
+@pytest.mark.django_db(transaction=True)  # a step gives its connection back
+def test_it_is_sent_again_while_batch_is_away(owner: User, monkeypatch: pytest.MonkeyPatch):
+    def away(self: BatchJobs, job_ids: Any) -> Any:
+        raise BatchUnavailable
+
+    monkeypatch.setattr(BatchJobs, "describe", away)
+    lost = make_analysis(owner, status="running", batch_job_id="job-1")
+    Analysis.objects.filter(pk=lost.pk).update(updated_at=timezone.now() - QUIET_AFTER)
+    silent = sent(make_analysis(owner), AGAIN_AFTER + MINUTE)
+    step, _ = worker.reconciler()
+    with pytest.raises(BatchUnavailable):
+        step()
+    assert owed() == [silent.pk]
 
 
 def test_only_the_last_request_counts(owner: User):

@@ -5,11 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from backend.accounts.models import User
+from backend.accounts.models import Count, User
 from backend.videos import retention, services
 from backend.videos.models import Analysis, IdempotencyKey, OutboxMessage, OwedCall, Video
 from backend.videos.retention import forget_once
@@ -77,6 +78,24 @@ def test_what_only_helped_goes_with_time(owner: User):
     assert set(OwedCall.objects.values_list("subject", flat=True)) == {f"job-{DAYS - 1}", "owed"}
     assert IdempotencyKey.objects.get().key == "23"
     assert Analysis.objects.count() == 2
+
+
+def test_sessions_that_have_ended_and_counts_of_yesterday_go(owner: User):
+    for hours in (-1, 1):
+        Session.objects.create(session_key=f"in {hours} h", expire_date=ago(-hours / 24))
+        Count.objects.create(subject=f"{hours} h", began_at=ago(1 + hours / 24), taken=1)
+    assert forget_once() == 2
+    assert Session.objects.get().session_key == "in 1 h"
+    assert Count.objects.get().subject == "-1 h"
+
+
+@pytest.mark.parametrize("status", ["uploading", "aborted", "probing"])
+def test_a_video_that_is_not_known_yet_is_not_too_old(owner: User, status: str):
+    """S3 may be putting its parts together, and what came of that would lie there for ever."""
+    make_video(owner, status=status, upload_id="parts", part_bytes=16 * 1024**2)
+    Video.objects.update(created_at=ago(DAYS + 1))
+    forget_once()
+    assert Video.objects.exists()
 
 
 def test_it_goes_on_until_nothing_is_left(owner: User, monkeypatch: pytest.MonkeyPatch):

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.backend.serving import Database, serving
+from tests.backend.serving import Database, serving, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -41,6 +41,24 @@ def test_bodies_that_do_not_come_hold_up_nobody(
             stalling.sendall(f"{head}\r\n\r\nhalf of a body".encode())
         for _ in range(3):
             assert client.get("/login", timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/videos", "/login", "/nowhere"])
+def test_body_that_is_too_large_is_refused_before_anything_is_asked(database_url: str, tmp_path: Path, path: str):
+    """Until all of it has come, Django writes it to the disk, whoever sends it and wherever to."""
+    with serving(tmp_path / "log", DATABASE_URL=database_url) as client:
+        pieces = (bytes(1024**2) for _ in range(8))
+        answer = client.post(path, content=pieces, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+        assert client.get("/healthz").status_code == 200
+
+
+def test_access_log_tells_what_was_asked_and_no_token_of_a_forgotten_password(database_url: str, tmp_path: Path):
+    """It is good for days, and whoever has it sets the password."""
+    with serving(log := tmp_path / "log", DATABASE_URL=database_url) as client:
+        assert client.get("/password/new/MQ/d1f2a3-token").status_code == 200
+        wait_until(lambda: "GET /password/new/MQ/..." in log.read_text(), seconds=10)
+    assert "token" not in log.read_text()
 
 
 @pytest.mark.parametrize(

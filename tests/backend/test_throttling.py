@@ -11,7 +11,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from backend.accounts import throttling
-from backend.accounts.counting import forget, give_back, take
+from backend.accounts.counting import give_back, take
 from backend.accounts.models import Count, User
 from backend.accounts.throttling import RATES, Rates
 from contract.plans import Plan
@@ -103,15 +103,6 @@ def test_what_was_taken_can_be_given_back():
 def test_counting_takes_one_statement(django_assert_num_queries: Any):
     with django_assert_num_queries(1):
         assert 0 <= take("a", AGE).seconds_left <= AGE.total_seconds()
-
-
-@pytest.mark.django_db
-def test_old_counts_are_forgotten():
-    take("old", AGE)
-    Count.objects.update(began_at="2026-01-01T00:00:00Z")
-    take("new", timedelta(minutes=1))
-    forget(timedelta(days=1))
-    assert list(Count.objects.values_list("subject", flat=True)) == ["new"]
 
 
 @pytest.mark.django_db

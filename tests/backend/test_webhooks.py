@@ -22,11 +22,15 @@ from backend.videos.cancelling import cancel_analysis
 from backend.videos.deleting import delete_analysis
 from backend.videos.models import AnalysisEvent
 from backend.webhooks import services
+from backend.webhooks.claiming import claim
 from backend.webhooks.models import Delivery, Endpoint, EventType
+from backend.webhooks.recording import record
+from backend.webhooks.sending import Outcome
 from backend.webhooks.signing import headers, new_secret, signature
 from tests.backend.making import make_analysis
 from tests.backend.receiving import Receiver, deliver_once, end
 from tests.backend.serving import Database, wait_until, worker
+from tests.backend.together import meanwhile
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),  # senders are threads with connections of their own
@@ -110,6 +114,28 @@ def test_an_endpoint_that_is_being_deleted_does_not_undo_the_end(owner: User, en
         ending.join(10)
     analysis.refresh_from_db()
     assert analysis.status == "succeeded"
+    assert not Delivery.objects.exists()
+
+
+def test_a_webhook_is_deleted_while_an_analysis_ends(api: APIClient, owner: User, endpoint: Endpoint):
+    analysis = make_analysis(owner)
+    services.ping(endpoint)
+    with meanwhile(lambda: end(analysis), after='DELETE FROM "webhooks_delivery"') as other:
+        assert api.delete(f"/api/webhooks/{endpoint.pk}").status_code == 204
+    assert other[0].exception() is None
+    analysis.refresh_from_db()
+    assert analysis.status == "succeeded"
+    assert not Delivery.objects.exists()
+
+
+def test_a_webhook_is_deleted_while_an_attempt_at_it_is_recorded(api: APIClient, endpoint: Endpoint):
+    """Whoever deletes one that does not work does so while it is tried."""
+    services.ping(endpoint)
+    (claimed,) = claim(1)
+    answered = Outcome(status=500, error="", milliseconds=1)
+    with meanwhile(lambda: record(claimed, answered), after='DELETE FROM "webhooks_attempt"') as other:
+        assert api.delete(f"/api/webhooks/{endpoint.pk}").status_code == 204
+    assert other[0].exception() is None
     assert not Delivery.objects.exists()
 
 

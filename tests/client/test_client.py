@@ -101,6 +101,12 @@ def test_request_that_is_sent_again_has_the_same_idempotency_key():
     assert json.loads(script.requests[0].content)["options"] == {"confidence": 0.4}
 
 
+def test_what_was_deleted_by_a_try_without_an_answer_is_deleted():
+    Script(httpx.ReadTimeout("lost"), problem(404, "not_found")).client().delete(ID)
+    with pytest.raises(ApiError):
+        Script(problem(404, "not_found")).client().delete(ID)
+
+
 def test_waiting_asks_only_for_what_is_new_and_when_it_is_worth_while():
     script = Script(
         state("running", ETag='"a"', **{"Retry-After": "7"}),
@@ -223,6 +229,43 @@ def test_large_file_goes_in_parts_and_a_part_that_failed_is_signed_and_sent_agai
     parts = b"".join(hashlib.sha256(storage.objects[f"/{n}"]).digest() for n in (1, 2, 3))
     assert storage.bodies["finish"]["checksum"] == digest(parts)
     assert sent == [4, 4, 2]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(httpx.ConnectError("no route"), id="a connection that is gone"),
+        pytest.param(httpx.Response(503, text="<Code>SlowDown</Code>"), id="a storage with too much to do"),
+        pytest.param(httpx.Response(400, text="<Code>RequestTimeout</Code>"), id="a connection that stood still"),
+    ],
+)
+def test_what_the_storage_does_not_take_at_the_moment_is_waited_for(clip: Path, fault: Any):
+    """Hours of uploading must not be lost because the network was away for a few seconds."""
+    faults, pauses = [fault] * 4, []
+
+    class Busy(Storage):
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            if request.url.host == "storage.test" and request.url.path == "/2" and faults:
+                return Script(faults.pop())(request)
+            return super().__call__(request)
+
+    storage = Busy(part_bytes=4)
+    transport = httpx.MockTransport(storage)
+    Client("http://api.test", "k", transport=transport, sleep=pauses.append).upload(clip, in_parts=True)
+    assert storage.objects["/2"] == b"\4\5\6\7"
+    assert all(0.25 * 2**n <= pause <= 0.5 * 2**n for n, pause in enumerate(pauses[:4]))
+
+
+@pytest.mark.parametrize("status", [307, 503])
+def test_file_that_the_storage_never_took_is_not_finished(clip: Path, status: int):
+    class Elsewhere(Storage):
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(status) if request.url.host == "storage.test" else super().__call__(request)
+
+    storage = Elsewhere(part_bytes=4)
+    with pytest.raises(StorageRefused, match=str(status)):
+        storage.client().upload(clip)
+    assert "finish" not in storage.bodies
 
 
 def test_what_the_storage_refuses_for_good_is_not_sent_again(clip: Path):

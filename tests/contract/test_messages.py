@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.messages import MAX_BYTES, AnalysisRequest, MessageInvalid
+from contract.messages import MOST_CHARACTERS, AnalysisRequest, MessageInvalid
 from contract.options import AnalysisOptions
 from contract.plans import Plan
 
@@ -87,7 +87,7 @@ def test_missing_optional_fields_take_their_defaults():
         pytest.param(document(options=[]), "options", id="options that are a list"),
         pytest.param(document(options={"confidence": 10**1000}), "confidence", id="a number beyond floats"),
         pytest.param(document(options={"confidence": float("nan")}), "confidence", id="not a number"),
-        pytest.param(document(model="m" * MAX_BYTES), "longer", id="longer than a job's variable may be"),
+        pytest.param(document(model="m" * MOST_CHARACTERS), "longer", id="longer than a job's variable may be"),
     ],
 )
 def test_a_malformed_document_is_refused_with_its_fault(text, fault):

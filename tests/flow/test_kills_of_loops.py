@@ -157,9 +157,9 @@ class Reconciler(Work):
         self.estate.analysis("given up", sent=timedelta(hours=25))
 
     def turn(self) -> int:
+        resend_once()
         reconcile_once(self.jobs)
         hurry_once(self.jobs)
-        resend_once()
         return 0
 
 

@@ -9,6 +9,7 @@ import pytest
 from contract.jobs import REQUEST_VARIABLE, job_name
 from contract.messages import AnalysisRequest
 from contract.notices import JobFound, RequestRefused
+from contract.options import AnalysisOptions
 from contract.plans import SHARES, Plan
 from lambda_sqs_to_batch.errors import SettingsInvalid, SubmissionPostponed, SubmissionRefused
 from lambda_sqs_to_batch.logs import EventLog
@@ -54,6 +55,24 @@ def test_a_request_becomes_one_job_that_carries_it_to_the_letter():
     [[submitted]] = batch.jobs.values()
     assert failures(answer) == []
     assert submitted["containerOverrides"]["environment"] == [{"name": REQUEST_VARIABLE, "value": body}]
+
+
+def test_whatever_is_taken_fits_into_the_overrides_of_a_job():
+    """Longer than 8192 characters of JSON, with what AWS Batch adds to them, they fail at their start."""
+    ids = {"AWS_BATCH_JOB_ID": f"{uuid4()}:31", "AWS_BATCH_JOB_ATTEMPT": "2", "AWS_BATCH_JOB_ARRAY_INDEX": "31"}
+    names = {"AWS_BATCH_JQ_NAME": "q" * 128, "AWS_BATCH_CE_NAME": "c" * 128}
+    own = [{"name": name, "value": value} for name, value in (ids | names).items()]
+    lengths = []
+    for count in range(1, 2000, 10):
+        options = AnalysisOptions(classes=tuple(f"c{number}" for number in range(count)))
+        batch = FakeBatch()
+        submit_all(records(replace(request(), options=options).to_json()), batch)
+        lengths += [
+            len(json.dumps([*job["containerOverrides"]["environment"], *own]))
+            for jobs in batch.jobs.values()
+            for job in jobs
+        ]
+    assert 7168 < max(lengths) < 8192
 
 
 def test_a_long_video_becomes_an_array_of_jobs():
