@@ -13,6 +13,13 @@ class TooManyWebhooks(RequestRefused):
         super().__init__({"url": [f"A user may have {MOST_WEBHOOKS} webhooks."]})
 
 
+class WebhookGone(RequestRefused):
+    """There is no such webhook."""
+
+    status = 404
+    code = "not_found"
+
+
 class WebhookDisabled(RequestRefused):
     """The webhook is disabled; enable it first."""
 

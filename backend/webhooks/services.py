@@ -1,4 +1,4 @@
-"""What changes webhooks. Each verb owns its transaction."""
+"""What changes webhooks. Each verb owns its transaction, and raises WebhookGone where it was deleted meanwhile."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from backend.accounts.models import User
-from backend.webhooks.errors import MOST_WEBHOOKS, TooManyWebhooks, WebhookDisabled
+from backend.webhooks.errors import MOST_WEBHOOKS, TooManyWebhooks, WebhookDisabled, WebhookGone
 from backend.webhooks.models import PING, Delivery, DeliveryState, Endpoint
 from backend.webhooks.signing import new_secret
 
@@ -36,6 +36,7 @@ def change_webhook(endpoint: Endpoint, changes: Mapping[str, Any]) -> Endpoint:
         reason = {"disabled_reason": ""} if changes.get("enabled") else {}
         if changes.get("enabled") is False:
             reason = {"disabled_reason": "Its owner has disabled it."}
+        _held(endpoint)
         Endpoint.objects.filter(pk=endpoint.pk).update(**changes, **reason)
         endpoint.refresh_from_db()
     return endpoint
@@ -58,7 +59,7 @@ def delete_webhook(endpoint: Endpoint) -> None:
 def rotate_secret(endpoint: Endpoint) -> Endpoint:
     """For a day everything is signed with both, so that the receiver can change over meanwhile."""
     with transaction.atomic():
-        row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+        row = _held(endpoint)
         row.old_secret, row.secret = row.secret, new_secret()
         row.old_secret_until = Now() + OLD_SECRET_STAYS
         row.save(update_fields=["secret", "old_secret", "old_secret_until"])
@@ -68,9 +69,9 @@ def rotate_secret(endpoint: Endpoint) -> Endpoint:
 
 def ping(endpoint: Endpoint) -> Delivery:
     """Raises WebhookDisabled."""
-    if not endpoint.enabled:
-        raise WebhookDisabled
     with transaction.atomic():
+        if not _held(endpoint).enabled:
+            raise WebhookDisabled
         delivery = Delivery(endpoint=endpoint, kind=PING)
         delivery.save(force_insert=True)
         delivery.refresh_from_db()
@@ -86,5 +87,16 @@ def replay(delivery: Delivery) -> Delivery:
         Delivery.objects.filter(pk=delivery.pk, claimed_until=None).update(
             state=DeliveryState.PENDING.value, queued_at=Now(), not_before=Now(), attempts=0, finished_at=None
         )
-        delivery.refresh_from_db()
+        try:
+            delivery.refresh_from_db()
+        except Delivery.DoesNotExist:
+            raise WebhookGone from None
     return delivery
+
+
+def _held(endpoint: Endpoint) -> Endpoint:
+    """As it stands now; until the transaction ends, nobody else changes or deletes it. Raises WebhookGone."""
+    row = Endpoint.objects.select_for_update(no_key=True).filter(pk=endpoint.pk).first()
+    if row is None:
+        raise WebhookGone
+    return row

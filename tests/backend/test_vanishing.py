@@ -1,11 +1,8 @@
 """A video that is deleted and removed while another request is at work on it: that one finds no video."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.db.models.functions import Now
 from rest_framework.test import APIClient
 
@@ -15,24 +12,9 @@ from backend.videos.models import OwedCall, Video
 from tests.backend.test_deleting import keys_in
 from tests.backend.test_deleting_videos import settle_all
 from tests.backend.test_uploads import send, start
+from tests.backend.together import removed_once_it_was_seen
 
 pytestmark = pytest.mark.django_db
-
-
-@contextmanager
-def removed_once_it_was_seen() -> Iterator[None]:
-    gone: list[str] = []
-
-    def look(execute: Any, sql: str, *arguments: Any) -> Any:
-        result = execute(sql, *arguments)
-        if sql.startswith("SELECT") and 'FROM "videos_video"' in sql and not gone:
-            gone.append(sql)
-            Video.objects.all().delete()
-        return result
-
-    with connection.execute_wrapper(look):
-        yield
-    assert gone
 
 
 @pytest.mark.parametrize(
@@ -44,7 +26,7 @@ def test_request_that_has_seen_it_says_that_there_is_no_such_video(
     video = start(api).json()
     send(video["upload"], b"12345")
     path = f"/api/videos/{video['id']}"
-    with removed_once_it_was_seen():
+    with removed_once_it_was_seen(Video):
         answer = getattr(api, method)(f"{path}/{step}" if step else path)
     assert (answer.status_code, answer.json()["code"]) == (404, "video_not_found")
 

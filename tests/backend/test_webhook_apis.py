@@ -9,9 +9,10 @@ from rest_framework.test import APIClient
 from backend.accounts.models import User
 from backend.webhooks import services
 from backend.webhooks.errors import MOST_WEBHOOKS
-from backend.webhooks.models import Endpoint, EventType
+from backend.webhooks.models import Delivery, Endpoint, EventType
 from tests.backend.making import make_analysis
 from tests.backend.receiving import Receiver, deliver_once, end
+from tests.backend.together import removed_once_it_was_seen
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),  # senders are threads with connections of their own
@@ -70,6 +71,21 @@ def test_a_webhook_is_made_changed_and_deleted(api: APIClient, owner: User, rece
     assert (changed["url"], changed["events"]) == ("https://new.example", ["analysis.failed"])
     assert api.delete(made["links"]["self"]).status_code == 204
     assert api.get(made["links"]["self"]).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "step"),
+    [("patch", ""), ("delete", ""), ("post", "/rotate-secret"), ("post", "/ping"), ("post", "/replay")],
+)
+def test_a_webhook_that_is_deleted_meanwhile_is_not_there(
+    api: APIClient, endpoint: Endpoint, method: str, step: str
+):
+    path = f"/api/webhooks/{endpoint.pk}"
+    if step == "/replay":
+        path = f"{path}/deliveries/{services.ping(endpoint).pk}"
+    with removed_once_it_was_seen(Delivery if step == "/replay" else Endpoint):
+        answer = getattr(api, method)(f"{path}{step}", {} if method == "patch" else None, format="json")
+    assert answer.status_code == (204 if method == "delete" else 404)
 
 
 @pytest.mark.parametrize(

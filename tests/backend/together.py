@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
+from django.db.models import Model
 
 
 def at_once(times: int, ask: Callable[[], Any]) -> list[Any]:
@@ -58,6 +59,23 @@ def meanwhile(act: Callable[[], Any], *, after: str) -> Iterator[list[Future[Any
         with connection.execute_wrapper(look):
             yield begun
         assert begun, f"no statement has {after!r}"
+
+
+@contextmanager
+def removed_once_it_was_seen(model: type[Model]) -> Iterator[None]:
+    """All rows go, and what refers to them, right after the first look at them."""
+    gone: list[str] = []
+
+    def look(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
+        result = execute(sql, *arguments)
+        if sql.startswith("SELECT") and f'FROM "{model._meta.db_table}"' in sql and not gone:
+            gone.append(sql)
+            model._default_manager.all().delete()
+        return result
+
+    with connection.execute_wrapper(look):
+        yield
+    assert gone
 
 
 def _somebody_waits() -> bool:
