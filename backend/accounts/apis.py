@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from backend.accounts import schemas, services
+from backend.accounts.errors import TooManyApiKeys
 from backend.accounts.models import ApiKey
 from backend.accounts.scopes import ALL
 from backend.config.openapi import Answer, documented
@@ -36,13 +37,14 @@ class ApiKeyList(APIView):
         scope=None,
         summary="List your API keys",
         tag="API keys",
-        answers={
-            200: Answer(description="All keys, newest first.", schema=schemas.ApiKeyPage, example=schemas.PAGE)
-        },
+        answers={200: Answer(description="Newest first.", schema=schemas.ApiKeyPage, example=schemas.PAGE)},
     )
     def get(self, request: Request) -> Response:
-        """Your keys, also those that were revoked. The secret part of a key is never shown again."""
-        keys = ApiKey.objects.owned_by(request.user).order_by("-created_at", "-id")
+        """All keys that are good, and the newest of those that were revoked or have expired, at most 200 in all.
+
+        The secret part of a key is never shown again.
+        """
+        keys = services.api_keys_of(request.user)
         return Response({"results": [_document(key) for key in keys], "next": None})
 
     @documented(
@@ -53,6 +55,7 @@ class ApiKeyList(APIView):
         body=Input,
         body_example={"name": "nightly import", "scopes": ["videos:write", "analyses:write"]},
         answers={201: Answer(description="The key.", schema=schemas.NewApiKey, example=schemas.NEW)},
+        refusals=(TooManyApiKeys,),
     )
     def post(self, request: Request) -> Response:
         """Only in a signed-in browser: an API key makes no API keys."""

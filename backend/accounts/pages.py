@@ -9,6 +9,7 @@ from django.contrib.auth import login
 from django.contrib.auth import views as auth
 from django.contrib.auth.decorators import login_required
 from django.contrib.messages.views import SuccessMessageMixin
+from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
@@ -16,8 +17,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from backend.accounts import services
+from backend.accounts.errors import TooManyApiKeys
 from backend.accounts.forms import ForgottenForm, SignInForm, SignUpForm, TooManyAttempts, count_attempt
-from backend.accounts.models import ApiKey
+from backend.accounts.models import User
 from backend.accounts.scopes import SENTENCES, Scope
 
 
@@ -29,8 +31,14 @@ def sign_up(request: HttpRequest) -> HttpResponse:
         raise Http404
     form = SignUpForm(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        login(request, form.save())
-        return redirect("home")
+        try:
+            with transaction.atomic():
+                user = form.save()
+        except IntegrityError:  # somebody else has taken the name since it was looked at
+            form.add_error("username", User._meta.get_field("username").error_messages["unique"])
+        else:
+            login(request, user)
+            return redirect("home")
     return _refused(render(request, "registration/sign_up.html", {"form": form}), form)
 
 
@@ -124,15 +132,18 @@ def api_keys(request: HttpRequest) -> HttpResponse:
     form = ApiKeyForm(request.POST or None, initial={"days": "90"}, label_suffix="")
     if request.method == "POST" and form.is_valid():
         days = form.cleaned_data["days"]
-        made = services.create_api_key(
-            user=request.user,
-            name=form.cleaned_data["name"],
-            scopes=form.cleaned_data["scopes"],
-            expires_at=timezone.now() + timedelta(days=days) if days else None,
-        )
-        form = ApiKeyForm(initial={"days": "90"}, label_suffix="")
-    keys = ApiKey.objects.owned_by(request.user).order_by("-created_at", "-id")
-    context = {"keys": keys, "made": made, "form": form, "now": timezone.now()}
+        try:
+            made = services.create_api_key(
+                user=request.user,
+                name=form.cleaned_data["name"],
+                scopes=form.cleaned_data["scopes"],
+                expires_at=timezone.now() + timedelta(days=days) if days else None,
+            )
+        except TooManyApiKeys as exc:
+            form.add_error(None, exc.sentence)
+        else:
+            form = ApiKeyForm(initial={"days": "90"}, label_suffix="")
+    context = {"keys": services.api_keys_of(request.user), "made": made, "form": form, "now": timezone.now()}
     response = render(request, "api_keys.html", context)
     response["Cache-Control"] = "no-store"  # the page may show a key
     return response

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from django.db import transaction
-from django.db.models import Model, Q
+from django.db.models import BooleanField, ExpressionWrapper, Model, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from backend.accounts.errors import MOST_API_KEYS, TooManyApiKeys
 from backend.accounts.models import ApiKey, User
 from backend.accounts.scopes import ALL
 from backend.config.prepared import Both, Prepared
@@ -22,6 +23,8 @@ Other = TypeVar("Other", bound=Model)
 
 _KEY = re.compile(r"fb_(?P<prefix>[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 _LAST_USE_STEP = timedelta(minutes=1)
+_GOOD = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=Now()))
+_MOST_SHOWN = 200
 # Of a key and its user, what requests ask for; whatever else is read when somebody asks.
 _NEEDED = ("digest", "scopes", "last_used_at", "expires_at", "user__username", "user__is_active", "user__plan")
 KEY_OF_PREFIX = Prepared(
@@ -39,14 +42,26 @@ class NewApiKey:
 def create_api_key(
     *, user: User, name: str, scopes: Iterable[str] = ALL, expires_at: datetime | None = None
 ) -> NewApiKey:
+    """Raises TooManyApiKeys."""
     prefix = secrets.token_hex(6)
     key = f"fb_{prefix}_{secrets.token_urlsafe(32)}"
     with transaction.atomic():
+        User.objects.select_for_update().get(pk=user.pk)  # counted one after another
+        if ApiKey.objects.owned_by(user).filter(_GOOD).count() >= MOST_API_KEYS:
+            raise TooManyApiKeys
         row = ApiKey.objects.create(
             user=user, name=name, prefix=prefix, digest=_digest(key), scopes=sorted(scopes), expires_at=expires_at
         )
         row.refresh_from_db()
     return NewApiKey(row=row, key=key)
+
+
+def api_keys_of(user: User) -> list[ApiKey]:
+    """All that are good, and the newest of those that were revoked or have expired; newest first."""
+    good_first = ExpressionWrapper(_GOOD, BooleanField()).desc()
+    keys = ApiKey.objects.owned_by(user).order_by(good_first, "-created_at", "-id")
+    shown = keys[:_MOST_SHOWN]
+    return sorted(shown, key=lambda key: (key.created_at, key.pk), reverse=True)
 
 
 def revoke_api_key(*, user: User, api_key_id: int) -> bool:

@@ -11,6 +11,8 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from backend.accounts.errors import MOST_API_KEYS
+from backend.accounts.forms import SignUpForm
 from backend.accounts.models import ApiKey, User
 from backend.accounts.services import create_api_key, revoke_api_key, use_api_key
 
@@ -111,6 +113,31 @@ def test_keys_are_made_listed_and_revoked_in_a_session(browser: Client):
     assert browser.get("/api/api-keys").json()["results"][0]["revoked_at"] is not None
 
 
+def test_a_hundred_keys_are_good_at_a_time_and_all_of_them_are_listed(browser: Client, owner: User):
+    """Neither list grows without end: neither of keys that are good, nor of those that were."""
+    keys = [create_api_key(user=owner, name=f"{number}").row for number in range(MOST_API_KEYS)]
+    asked = {"name": "one more", "scopes": ["videos:read"]}
+    refused = browser.post("/api/api-keys", asked, content_type="application/json")
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_api_keys")
+    assert "as many API keys as you may" in browser.post("/api-keys", {**asked, "days": "30"}).content.decode()
+    with pytest.raises(CommandError, match="as many API keys as you may"):
+        command("--user", owner.username)
+
+    ApiKey.objects.filter(pk=keys[0].pk).update(expires_at=timezone.now())
+    ApiKey.objects.filter(pk=keys[2].pk).update(revoked_at=timezone.now())
+    ended = [
+        ApiKey(user=owner, name="old", prefix=f"{number}", digest="", scopes=[], revoked_at=timezone.now())
+        for number in range(150)
+    ]
+    ApiKey.objects.bulk_create(ended)
+    assert browser.post("/api/api-keys", asked, content_type="application/json").status_code == 201
+
+    listed = browser.get("/api/api-keys").json()["results"]
+    assert listed[0]["name"] == "one more"
+    assert {keys[1].pk, *(key.pk for key in keys[3:])} < {key["id"] for key in listed}
+    assert [key["name"] for key in listed].count("old") == 101  # and 99 that are good
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -165,6 +192,21 @@ def test_sign_up_says_what_is_wrong(owner: User, fields: Any, words: str):
     assert answer.status_code == 200
     assert words in answer.content.decode()
     assert User.objects.count() == 1
+
+
+def test_name_that_somebody_else_takes_meanwhile_is_said_to_be_taken(db: None, monkeypatch: pytest.MonkeyPatch):
+    fields = {"username": "ada", "password1": "correct horse 7", "password2": "correct horse 7"}
+    valid = SignUpForm.is_valid
+
+    def taken_since(form: SignUpForm) -> bool:
+        fine = valid(form)
+        User.objects.create_user("ada")
+        return fine
+
+    monkeypatch.setattr(SignUpForm, "is_valid", taken_since)
+    answer = Client().post("/sign-up", fields)
+    assert answer.status_code == 200
+    assert "A user with that username already exists." in answer.content.decode()
 
 
 def test_key_page_shows_a_new_key_once(browser: Client):

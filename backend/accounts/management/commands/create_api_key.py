@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from backend.accounts import services
+from backend.accounts.errors import TooManyApiKeys
 from backend.accounts.models import User
 from backend.accounts.scopes import ALL
 from contract.plans import Plan
@@ -37,7 +38,10 @@ class Command(BaseCommand):
                 if not options["create_user"]:
                     raise CommandError(f"There is no user {options['user']!r}; --create-user makes one.")
                 user = _new_user(options["user"], options["plan"], options["password_env"])
-            made = services.create_api_key(user=user, name=options["name"], scopes=options["scope"] or ALL)
+            try:
+                made = services.create_api_key(user=user, name=options["name"], scopes=options["scope"] or ALL)
+            except TooManyApiKeys as exc:
+                raise CommandError(exc.sentence) from exc
         self.stdout.write(made.key)
 
 
