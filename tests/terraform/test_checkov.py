@@ -40,7 +40,6 @@ NOT_FOLLOWED: dict[str, tuple[set[str], str]] = {
     "CKV_AWS_173": ({"aws_lambda_function"}, "names of queues, nothing secret"),
     "CKV_AWS_272": ({"aws_lambda_function"}, "the package is built from the commit that is applied"),
     "CKV_AWS_293": ({"aws_db_instance"}, "on in production; minimal may be thrown away"),
-    "CKV_AWS_300": ({"aws_s3_bucket_lifecycle_configuration"}, "there, for all objects, which checkov overlooks"),
     "CKV_AWS_338": ({"aws_cloudwatch_log_group"}, "what must last is in the database; logs cost by the month"),
     "CKV_AWS_353": ({"aws_db_instance"}, "on in production; nobody looks at it in a trial"),
     "CKV_AWS_354": ({"aws_db_instance"}, "encrypted with AWS's key"),
