@@ -6,13 +6,18 @@ import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
 import boto3
+import botocore.session
 import pytest
 
 from tests.strict_s3 import StrictS3
+
+# Each session would read the descriptions of its services anew, EC2's for half a second.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

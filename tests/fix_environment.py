@@ -5,6 +5,7 @@ reaches a real database or a real AWS account.
 """
 
 import os
+import sys
 from pathlib import Path
 
 NOWHERE = "127.0.0.1:9"
@@ -41,3 +42,8 @@ for name in (
     "MAIL_URL",
 ):
     os.environ.pop(name, None)
+
+# Container images tend to set it. Every worker would rewrite the asserts of every module anew, and each of the
+# hundreds of processes that tests start would compile the product.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False

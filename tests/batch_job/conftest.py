@@ -1,16 +1,21 @@
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from filelock import FileLock
 
 from batch_job.database import Database
 from contract.manifest import TASKS
 from contract.messages import AnalysisRequest
-from tests.batch_job.job import Bench, add_analysis
+from tests.batch_job.job import ROOT, Bench, add_analysis
 from tests.batch_job.media import marching, write_video
 from tests.batch_job.models import manifest_of, save_colour_network
+from tests.fix_postgres import RUN_FOLDER_VARIABLE
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +32,19 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def march(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """96 frames of moving squares."""
     return write_video(tmp_path_factory.mktemp("march") / "march.mp4", marching(96))
+
+
+@pytest.fixture(scope="session")
+def ncnn_export(checkpoint: Path) -> Path:
+    """The folder of the checkpoint as it is exported for a machine image; once for all workers of a run."""
+    root = Path(os.environ[RUN_FOLDER_VARIABLE]) / "ncnn"
+    with FileLock(root.with_suffix(".lock")):
+        if not root.exists():
+            part = root.with_suffix(".part")
+            command = [sys.executable, "-m", "batch_job.ncnn_export", str(checkpoint), str(part)]
+            subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+            part.rename(root)
+    return root
 
 
 @pytest.fixture

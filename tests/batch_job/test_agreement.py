@@ -31,7 +31,8 @@ from tests.batch_job.job import ROOT
 from tests.batch_job.media import write_video
 from tests.batch_job.models import model_entry
 
-pytestmark = [pytest.mark.torch, pytest.mark.integration]
+# On one worker, because what ultralytics finds is computed once for all of them.
+pytestmark = [pytest.mark.torch, pytest.mark.integration, pytest.mark.xdist_group("agreement")]
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 
@@ -106,12 +107,9 @@ def exported(
 
 
 @pytest.fixture(scope="module")
-def ncnn_entry(torch_entry: ModelEntry, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelEntry:
-    root = tmp_path_factory.mktemp("ncnn")
-    command = [sys.executable, "-m", "batch_job.ncnn_export", str(checkpoint), str(root)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+def ncnn_entry(torch_entry: ModelEntry, checkpoint: Path, ncnn_export: Path) -> ModelEntry:
     layers = f"{checkpoint.stem}.ncnn.param"
-    return model_entry(root, name="yolov8n", classes=torch_entry.classes, size=(640, 640), entry=layers)
+    return model_entry(ncnn_export, name="yolov8n", classes=torch_entry.classes, size=(640, 640), entry=layers)
 
 
 def _export(checkpoint: Path, form: str, root: Path, scratch: Path) -> None:

@@ -18,6 +18,7 @@ from contract.exit_codes import EXIT_DONE, EXIT_TRY_AGAIN
 from contract.messages import AnalysisRequest
 from tests.batch_job.job import Bench
 from tests.batch_job.media import marching, write_video
+from tests.flow.dying import lives
 
 pytestmark = pytest.mark.integration
 
@@ -82,7 +83,7 @@ class Killer:
             processes = [stack.enter_context(self.bench.start(request, **changes, **child)) for child in children]
             victim = self.dice.choice(processes)
             while victim.poll() is None and not instant():
-                time.sleep(0.002)
+                time.sleep(0.005)
             victim.send_signal(signal.SIGTERM if self.dice.random() < TERM_SHARE else signal.SIGKILL)
             logs = [process.communicate(timeout=60)[1] for process in processes]
         lines = [json.loads(line) for log in logs for line in log.splitlines()]
@@ -154,15 +155,13 @@ def test_kill_after_each_single_step_changes_no_row(bench: Bench, tmp_path: Path
     calm = bench.add_analysis(key, thumbnails=2)
     assert bench.run(calm, CHUNK_FRAMES=str(CHUNK_FRAMES))[0] == EXIT_DONE
     request = bench.add_analysis(key, thumbnails=2)
-    for attempt in count(1):
-        changes = {"CHUNK_FRAMES": str(CHUNK_FRAMES), "AWS_BATCH_JOB_ATTEMPT": str(attempt)}
-        with bench.start(
-            request, program=("tests.flow.dying", "batch_job"), DIES_AFTER=str(attempt), **changes
-        ) as process:
-            _, log = process.communicate(timeout=120)
-        assert process.returncode in (EXIT_DONE, -signal.SIGKILL), log
-        if process.returncode == EXIT_DONE:
-            break
+    job = bench.environment(request, CHUNK_FRAMES=str(CHUNK_FRAMES))
+    with lives(tmp_path, "batch_job.running", "batch_job.openvino_engine", environment=job) as attempts:
+        for attempt in count(1):
+            code = attempts.die("batch_job", after=attempt, AWS_BATCH_JOB_ATTEMPT=str(attempt))
+            assert code in (EXIT_DONE, -signal.SIGKILL), attempts.log.read_text()
+            if code == EXIT_DONE:
+                break
     assert attempt > FEWEST_STEPS
     assert bench.rows(request) == bench.rows(calm)
     assert without_id(bench.analysis(request)) == without_id(bench.analysis(calm))

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -16,7 +14,6 @@ from batch_job.values import Image
 from batch_job.video import Video
 from contract.manifest import ModelEntry
 from contract.options import AnalysisOptions
-from tests.batch_job.job import ROOT
 from tests.batch_job.models import model_entry
 
 KEEP = Keep(confidence=0.25)
@@ -24,14 +21,10 @@ pytestmark = pytest.mark.torch
 
 
 @pytest.fixture(scope="module")
-def entry(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> ModelEntry:
-    """Exported as it is exported for a machine image."""
-    root = tmp_path_factory.mktemp("ncnn")
-    command = [sys.executable, "-m", "batch_job.ncnn_export", str(checkpoint), str(root)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+def entry(checkpoint: Path, ncnn_export: Path) -> ModelEntry:
     names = tuple(str(number) for number in range(80))
     layers = f"{checkpoint.stem}.ncnn.param"
-    return model_entry(root, name="yolov8n", classes=names, size=(640, 640), entry=layers)
+    return model_entry(ncnn_export, name="yolov8n", classes=names, size=(640, 640), entry=layers)
 
 
 @pytest.fixture

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +13,7 @@ from batch_job.errors import ModelUntrusted, OptionUnsuitable
 from batch_job.openvino_engine import OpenVinoDetector
 from batch_job.values import Image
 from contract.manifest import ModelEntry
+from tests.batch_job.job import ROOT
 from tests.batch_job.media import BLUE, GREEN, RED, squares
 from tests.batch_job.models import save_colour_network
 
@@ -107,3 +111,14 @@ def test_weights_that_are_cut_off_are_told_in_a_sentence(tmp_path: Path) -> None
     (tmp_path / "colours.bin").write_bytes(b"x")
     with pytest.raises(ModelUntrusted, match="cannot be opened by OpenVINO"):
         detector_for(entry)
+
+
+def test_nobody_is_told_that_openvino_is_used(tmp_path: Path) -> None:
+    """It would tell Google of each import, under an identity kept in the home folder; not where CI is set."""
+    code = "import batch_job.openvino_engine, openvino.tools.ovc as ovc; print(type(ovc.telemetry).__module__)"
+    environment = {name: value for name, value in os.environ.items() if name != "CI"} | {"HOME": str(tmp_path)}
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "openvino.tools.ovc.telemetry_stub\n"
+    assert list(tmp_path.iterdir()) == []

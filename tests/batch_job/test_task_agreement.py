@@ -34,7 +34,8 @@ from local.models import add_model
 from tests.batch_job import task_networks
 from tests.batch_job.task_networks import CONFIDENCE, CROPPED, IMAGE_SIZE, IOU, TASKS, noise
 
-pytestmark = [pytest.mark.torch, pytest.mark.integration]
+# On one worker, because what ultralytics finds is computed once for all of them.
+pytestmark = [pytest.mark.torch, pytest.mark.integration, pytest.mark.xdist_group("task agreement")]
 torch = pytest.importorskip("torch")
 
 from batch_job.canvas import canvas_for  # noqa: E402

@@ -6,8 +6,6 @@ The job's kills are in tests/batch_job/test_kills.py.
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -26,8 +24,9 @@ from local.batch.server import BatchServer
 from local.batch.service import BatchService, ServiceSettings
 from local.batch.subprocess_runner import SubprocessRunner
 from tests.backend.making import FACTS, job_event
-from tests.backend.serving import Database, environment, process, serving, wait_until, worker
+from tests.backend.serving import Database, environment, serving, wait_until, worker
 from tests.fix_aws import Queue
+from tests.flow.dying import Lives, lives
 
 pytestmark = pytest.mark.integration
 
@@ -51,24 +50,13 @@ def fresh_queue(sqs_client: Any) -> Queue:
     return Queue(client=sqs_client, url=url["QueueUrl"], dead_letter_url="")
 
 
-def die(after: int, *arguments: str, **variables: str) -> int:
-    """Runs a module of the product that dies after so many steps; its exit code."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.flow.dying", *arguments],
-        env=environment(DIES_AFTER=str(after), **variables),
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    return ended.returncode
-
-
 def test_the_relay_sends_each_message_at_least_once(own_database: Database, queue: Queue, tmp_path: Path):
     variables = {"DATABASE_URL": own_database.url, "REQUESTS_QUEUE_URL": queue.url}
     owed = set()
-    for after in range(1, MOST_STEPS["relay"] + 1):
-        owed.add(str(own_database.analysis()))
-        assert die(after, "backend.manage", "relay_outbox", **variables) == -signal.SIGKILL
+    with lives(tmp_path, "backend.config.asgi", environment=environment(**variables)) as relays:
+        for after in range(1, MOST_STEPS["relay"] + 1):
+            owed.add(str(own_database.analysis()))
+            assert relays.die("backend.manage", "relay_outbox", after=after) == -signal.SIGKILL
     # The last kill came after the work was done: every step before it has been the last one once.
     assert not own_database.owes()
     owed.add(str(own_database.analysis()))
@@ -80,10 +68,11 @@ def test_the_relay_sends_each_message_at_least_once(own_database: Database, queu
 def test_the_consumer_applies_each_event(own_database: Database, queue: Queue, tmp_path: Path):
     variables = {"DATABASE_URL": own_database.url, "JOB_EVENTS_QUEUE_URL": queue.url}
     told: list[UUID] = []
-    for after in range(1, MOST_STEPS["consumer"] + 1):
-        told.append(own_database.analysis())
-        queue.send(job_event(told[-1], "RUNNABLE", job_id=f"job-{after}"))
-        assert die(after, "backend.manage", "consume_job_events", **variables) == -signal.SIGKILL
+    with lives(tmp_path, "backend.config.asgi", environment=environment(**variables)) as consumers:
+        for after in range(1, MOST_STEPS["consumer"] + 1):
+            told.append(own_database.analysis())
+            queue.send(job_event(told[-1], "RUNNABLE", job_id=f"job-{after}"))
+            assert consumers.die("backend.manage", "consume_job_events", after=after) == -signal.SIGKILL
     with worker(tmp_path / "log", "consume_job_events", **variables):
         wait_until(lambda: all(own_database.status(one) == "submitted" for one in told), seconds=40)
         wait_until(lambda: queue.counts() == (0, 0), seconds=20)
@@ -103,7 +92,7 @@ def batch_url(tmp_path: Path) -> Iterator[str]:
 
 
 def test_the_poller_makes_one_job_of_each_message(
-    queue: Queue, sqs_client: Any, batch_url: str, aws_endpoint: str
+    queue: Queue, sqs_client: Any, batch_url: str, aws_endpoint: str, tmp_path: Path
 ):
     account = aws.Account(
         requests_queue_url="", dead_requests_queue_url="", job_events_queue_url="", database_secret_arn="arn:aws:x"
@@ -117,16 +106,18 @@ def test_the_poller_makes_one_job_of_each_message(
         "JOB_EVENTS_QUEUE_URL": queue_for_notices(queue),
     }
     asked, codes = [], []
-    for after in range(1, MOST_STEPS["poller"] + 1):
-        alone = fresh_queue(sqs_client)
-        poll = ("local.poller", "--queue-url", alone.url, "--handler", "lambda_sqs_to_batch.handler.handler")
-        poll += ("--function-timeout", "1", "--once")
-        request = AnalysisRequest(analysis_id=uuid4(), video_key="v", model="m")
-        asked.append(request.analysis_id)
-        alone.send(request.to_json())
-        codes.append(die(after, *poll, **variables))
-        while alone.counts() != (0, 0):
-            assert die(1000, *poll, **variables) == 0
+    handler = "lambda_sqs_to_batch.handler"
+    with lives(tmp_path, "local.poller", handler, environment=environment(**variables)) as pollers:
+        for after in range(1, MOST_STEPS["poller"] + 1):
+            alone = fresh_queue(sqs_client)
+            poll = ("local.poller", "--queue-url", alone.url, "--handler", f"{handler}.handler")
+            poll += ("--function-timeout", "1", "--once")
+            request = AnalysisRequest(analysis_id=uuid4(), video_key="v", model="m")
+            asked.append(request.analysis_id)
+            alone.send(request.to_json())
+            codes.append(pollers.die(*poll, after=after))
+            while alone.counts() != (0, 0):
+                assert pollers.die(*poll, after=1000) == 0
     assert codes[0] == -signal.SIGKILL
     assert codes[-1] == 0  # every step before was the last one once
     with closing(session.client("batch", endpoint_url=batch_url)) as batch:
@@ -150,10 +141,14 @@ def test_the_backend_promises_all_of_an_analysis_or_nothing(own_database: Databa
     )
     own_database.fetch("UPDATE accounts_user SET plan = 'enterprise' WHERE id = %s RETURNING 1", owner)
     answered = 0
-    with serving(tmp_path / "log", **variables) as calm:
+    imports = ("backend.config.asgi", "backend.config.urls", "uvicorn", "uvloop", "httptools")
+    with (
+        serving(tmp_path / "log", **variables) as calm,
+        lives(tmp_path, *imports, environment=environment(**variables)) as servers,
+    ):
         for after in range(1, MOST_STEPS["backend"] + 1):
             headers = {"Authorization": f"Api-Key {key}", "Idempotency-Key": f"key-{after}"}
-            answered += asked_of_a_dying_one(after, tmp_path, video, headers, variables)
+            answered += asked_of_a_dying_one(servers, after, video, headers)
             again = calm.post("/api/analyses", json={"video": str(video)}, headers=headers)
             assert again.status_code == 202
         assert answered >= 1  # its last steps come after the answer
@@ -163,23 +158,23 @@ def test_the_backend_promises_all_of_an_analysis_or_nothing(own_database: Databa
     assert reserved == MOST_STEPS["backend"]
 
 
-def asked_of_a_dying_one(
-    after: int, folder: Path, video: UUID, headers: dict[str, str], variables: dict[str, str]
-) -> bool:
+def asked_of_a_dying_one(servers: Lives, after: int, video: UUID, headers: dict[str, str]) -> bool:
     """Did it answer before it died?"""
-    log = folder / f"log-{after}"
-    server = ("-m", "tests.flow.dying", "uvicorn", "backend.config.asgi:application", "--port", "0")
-    with process(log, *server, DIES_AFTER=str(after), DIES_ON_SIGNAL="1", **variables) as running:
-        wait_until(lambda: "Uvicorn running on" in log.read_text(), seconds=60)
-        address = log.read_text().split("Uvicorn running on ")[1].split()[0]
-        os.kill(running.pid, signal.SIGUSR1)
-        try:
-            answer = httpx.post(
-                f"{address}/api/analyses", json={"video": str(video)}, headers=headers, timeout=30, trust_env=False
-            )
-        except httpx.TransportError:
-            return False
+    server = ("uvicorn", "backend.config.asgi:application", "--port", "0")
+    pid = servers.begin(*server, after=after, DIES_ON_SIGNAL="1")
+    wait_until(lambda: "Uvicorn running on" in servers.log.read_text(), seconds=60)
+    address = servers.log.read_text().split("Uvicorn running on ")[1].split()[0]
+    os.kill(pid, signal.SIGUSR1)
+    try:
+        answer = httpx.post(
+            f"{address}/api/analyses", json={"video": str(video)}, headers=headers, timeout=30, trust_env=False
+        )
+    except httpx.TransportError:
+        return False
+    else:
         return answer.status_code == 202
+    finally:
+        servers.stop()
 
 
 def queue_for_notices(queue: Queue) -> str:

@@ -1,4 +1,4 @@
-"""One whole local stack for all tests of this folder, on one worker."""
+"""One whole local stack for most tests of this folder, on one worker."""
 
 import logging
 from collections.abc import Iterator
@@ -45,7 +45,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.integration)
-            item.add_marker(pytest.mark.xdist_group("stack"))
+            if "product" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group("stack"))
 
 
 @pytest.fixture(scope="session")
