@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import httpx
 import pytest
 
 from contract.manifest import RUNTIME_ABI
-from local.ports import HOST, free_port
+from local.ports import HOST, listening_on
 from tests.terraform.authorities import Authority
 from tests.terraform.census import census
 from tests.terraform.iam.permissions import walked
@@ -99,8 +98,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def moto_account() -> Iterator[Account]:
     """A moto server of its own: a process, since terraform talks to it from many threads at a time."""
-    port = free_port()
-    endpoint = f"http://{HOST}:{port}"
+    listening = listening_on(0)
+    endpoint = f"http://{HOST}:{listening.getsockname()[1]}"
     environment = {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "terraform",
@@ -111,21 +110,22 @@ def moto_account() -> Iterator[Account]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)],
-        env=os.environ | environment | {"MOTO_ACM_VALIDATION_WAIT": "0"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with listening:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "local.aws_server", "--fd", str(listening.fileno())],
+            env=os.environ | environment | {"MOTO_ACM_VALIDATION_WAIT": "0", "PYTHONPATH": str(REPOSITORY)},
+            pass_fds=[listening.fileno()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
     try:
-        with httpx.Client(base_url=endpoint, trust_env=False) as http:
-            _wait_for(http)
+        with httpx.Client(base_url=endpoint, trust_env=False, timeout=120) as http:  # it takes a while to start
             without_docker = {"batch": {"use_docker": False}, "lambda": {"use_docker": False}}
             http.post("/moto-api/config", json=without_docker).raise_for_status()
         yield Account(endpoint=endpoint, environment=environment)
     finally:
         server.kill()  # it keeps nothing, and a busy one would take its time
-        server.wait(10)
+        server.wait(60)
 
 
 @pytest.fixture(scope="session")
@@ -243,16 +243,3 @@ def applied(
         outputs=configuration.outputs(),
         before=before,
     )
-
-
-def _wait_for(http: httpx.Client) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            http.get("/moto-api/")
-        except httpx.TransportError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
