@@ -57,7 +57,7 @@ def die(after: int, *arguments: str, **variables: str) -> int:
         [sys.executable, "-m", "tests.flow.dying", *arguments],
         env=environment(DIES_AFTER=str(after), **variables),
         capture_output=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     return ended.returncode
@@ -73,7 +73,7 @@ def test_the_relay_sends_each_message_at_least_once(own_database: Database, queu
     assert not own_database.owes()
     owed.add(str(own_database.analysis()))
     with worker(tmp_path / "log", "relay_outbox", **variables):
-        wait_until(lambda: not own_database.owes(), seconds=20)
+        wait_until(lambda: not own_database.owes())
     assert {json.loads(body)["analysis_id"] for body in received(queue)} == owed
 
 
@@ -85,8 +85,8 @@ def test_the_consumer_applies_each_event(own_database: Database, queue: Queue, t
         queue.send(job_event(told[-1], "RUNNABLE", job_id=f"job-{after}"))
         assert die(after, "backend.manage", "consume_job_events", **variables) == -signal.SIGKILL
     with worker(tmp_path / "log", "consume_job_events", **variables):
-        wait_until(lambda: all(own_database.status(one) == "submitted" for one in told), seconds=40)
-        wait_until(lambda: queue.counts() == (0, 0), seconds=20)
+        wait_until(lambda: all(own_database.status(one) == "submitted" for one in told))
+        wait_until(lambda: queue.counts() == (0, 0))
     histories = [
         own_database.fetch("SELECT count(*) FROM videos_analysisevent WHERE analysis_id = %s", one) for one in told
     ]
@@ -170,12 +170,12 @@ def asked_of_a_dying_one(
     log = folder / f"log-{after}"
     server = ("-m", "tests.flow.dying", "uvicorn", "backend.config.asgi:application", "--port", "0")
     with process(log, *server, DIES_AFTER=str(after), DIES_ON_SIGNAL="1", **variables) as running:
-        wait_until(lambda: "Uvicorn running on" in log.read_text(), seconds=60)
+        wait_until(lambda: "Uvicorn running on" in log.read_text())
         address = log.read_text().split("Uvicorn running on ")[1].split()[0]
         os.kill(running.pid, signal.SIGUSR1)
         try:
             answer = httpx.post(
-                f"{address}/api/analyses", json={"video": str(video)}, headers=headers, timeout=30, trust_env=False
+                f"{address}/api/analyses", json={"video": str(video)}, headers=headers, timeout=90, trust_env=False
             )
         except httpx.TransportError:
             return False
