@@ -13,7 +13,7 @@ from backend.accounts.models import User
 from backend.videos import worker
 from backend.videos.loops import Loop
 from backend.videos.pulse import beat
-from backend.webhooks import delivering, recording, sending, services
+from backend.webhooks import delivering, recording, services
 from backend.webhooks.claiming import Claim, claim
 from backend.webhooks.models import Attempt, Delivery, Endpoint, EventType
 from backend.webhooks.recording import MOST_ATTEMPTS, delay_after, forget_old, record
@@ -151,7 +151,6 @@ def test_what_is_under_way_is_finished_before_the_worker_waits_for_its_database(
         raise OperationalError("away")
 
     receiver.delay_seconds = 60
-    monkeypatch.setattr(sending, "TOTAL_SECONDS", 60)
     services.ping(endpoint)
     with contextlib.closing(delivering.Sender()) as sender:
         assert sender() == 1
