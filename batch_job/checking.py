@@ -5,16 +5,15 @@ reads nobody's video and writes nothing.
 """
 
 import logging
-import tempfile
 from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
 
 from batch_job import logs
 from batch_job.engines import detector_for, has_gpu, preference
 from batch_job.errors import AnalysisError, RuntimeMismatch
 from batch_job.main import fitting_manifest
 from batch_job.models import trusted_model
+from batch_job.scratch import scratch_folder
 from batch_job.settings import Settings
 from contract.exit_codes import EXIT_DONE, EXIT_GIVE_UP
 
@@ -47,7 +46,7 @@ def _load_models(settings: Settings) -> None:
         import batch_job.running  # noqa: F401 - what decodes, tracks and draws
     except ImportError as exc:
         raise RuntimeMismatch(f"{exc.name} cannot be imported") from exc
-    with tempfile.TemporaryDirectory(dir=settings.scratch_dir, prefix="check-") as folder:
+    with scratch_folder(settings.scratch_dir) as folder:
         for model in manifest.models:
             trusted = trusted_model(manifest, model.name, options, engine=settings.engine, preference=order)
             detector_for(
@@ -56,7 +55,7 @@ def _load_models(settings: Settings) -> None:
                 image_size=None,
                 precision=settings.precision,
                 chunk_frames=settings.chunk_frames,
-                scratch=Path(folder),
+                scratch=folder,
             )
             logger.info("loaded", extra={"model": model.name, "engine": trusted.engine})
 

@@ -24,6 +24,9 @@ _CONNECTION: dict[str, Any] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
+    # And the server notices as soon that a machine has vanished: until then it keeps what that machine had locked,
+    # and the next attempt waits for it, by the default of most kernels for two hours.
+    "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
 }
 
 

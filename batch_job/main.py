@@ -1,7 +1,6 @@
 """Wiring: settings, signals, collaborators, and what becomes of an error."""
 
 import logging
-import tempfile
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +10,7 @@ from batch_job import logs
 from batch_job.engines import has_gpu, preference
 from batch_job.errors import AnalysisError, ClaimLost, Interrupted, RuntimeMismatch, SettingsInvalid, named
 from batch_job.models import TrustedModel, read_manifest, trusted_model
+from batch_job.scratch import scratch_folder
 from batch_job.settings import Identity, Settings
 from batch_job.stopping import StopSignal
 from contract.exit_codes import EXIT_DONE, EXIT_GIVE_UP, EXIT_TRY_AGAIN
@@ -68,8 +68,8 @@ def _attempt(environ: Mapping[str, str], database: "Database", claim: "Claim", s
     trusted = trusted_model(manifest, request.model, request.options, engine=settings.engine, preference=order)
     claim.take()
     logger.info("claimed", extra={"attempt": settings.identity.attempt, "engine": trusted.engine})
-    with tempfile.TemporaryDirectory(dir=settings.scratch_dir, prefix="analysis-") as folder:
-        _analyse(settings, trusted, database, claim, stop, Path(folder))
+    with scratch_folder(settings.scratch_dir) as folder:
+        _analyse(settings, trusted, database, claim, stop, folder)
 
 
 def fitting_manifest(settings: Settings) -> RuntimeManifest:

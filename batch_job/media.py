@@ -12,6 +12,7 @@ import boto3
 from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from batch_job.arriving import Abandoned, ArrivingFile
 from batch_job.errors import StorageUnavailable, VideoChanged, VideoMissing
@@ -57,12 +58,7 @@ class MediaBucket:
         if etag:
             asked["IfMatch"] = etag
         with _translated(key):
-            try:
-                answer = self._client.get_object(**asked)
-            except ClientError as exc:
-                if exc.response["Error"].get("Code") == "PreconditionFailed":
-                    raise VideoChanged(key) from exc
-                raise
+            answer = self._client.get_object(**asked)
         with ArrivingFile(path, size=answer["ContentLength"], etag=answer["ETag"]) as file:
             thread = threading.Thread(
                 target=self._fill, args=(file, key, answer, watch), name="fetch", daemon=True
@@ -94,7 +90,7 @@ class MediaBucket:
                 with closing(answer["Body"]) as body:
                     self._copy(body.iter_chunks(_PART_BYTES), file)
                     return
-            except BotoCoreError as exc:
+            except (BotoCoreError, HTTPError) as exc:  # a fault of TLS in the middle is urllib3's own
                 breaks = 1 if file.there > start else breaks + 1
                 if breaks == _BREAKS_IN_A_ROW:
                     raise StorageUnavailable(type(exc).__name__) from exc
@@ -139,6 +135,8 @@ def _translated(key: str) -> Iterator[None]:
         code = exc.response.get("Error", {}).get("Code", "")
         if code in ("404", "NoSuchKey", "NotFound"):
             raise VideoMissing(key) from exc
+        if code == "PreconditionFailed":
+            raise VideoChanged(key) from exc
         raise StorageUnavailable(code) from exc
     except BotoCoreError as exc:
         raise StorageUnavailable(type(exc).__name__) from exc

@@ -17,9 +17,22 @@ MOST_CANDIDATES = 30_000
 CLASS_OFFSET = 7680  # pixels; moves the classes apart, so that one pass suppresses within each
 
 
+def by_confidence(candidates: Candidates) -> NDArray[np.intp]:
+    """Indices, most confident first; of equal confidence the lower anchor first.
+
+    Without boxes that are no numbers, as half precision may give where a sum was too large for it: comparisons
+    with them are false, so that each would take all others of its frame along, and JSON has no word for them.
+    """
+    order = np.argsort(-candidates.confidence, kind="stable")
+    sound = np.asarray(np.isfinite(candidates.boxes).all(axis=1))
+    if len(candidates.extras):
+        sound = sound & np.isfinite(candidates.extras).all(axis=1)
+    return order[sound[order]][:MOST_CANDIDATES]
+
+
 def suppress(candidates: Candidates, *, iou: float) -> NDArray[np.intp]:
-    """Indices of the boxes that stay, most confident first; of equal confidence the lower anchor first."""
-    order = np.argsort(-candidates.confidence, kind="stable")[:MOST_CANDIDATES]
+    """Indices of the boxes that stay, in the order of `by_confidence`."""
+    order = by_confidence(candidates)
     boxes = candidates.boxes[order] + (candidates.class_id[order] * CLASS_OFFSET).astype(np.float32)[:, None]
     low, high = boxes[:, :2], boxes[:, 2:]
     areas = (high - low).prod(axis=1)

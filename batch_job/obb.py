@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from batch_job.candidates import Candidates
 from batch_job.letterbox import Letterbox
-from batch_job.nms import CLASS_OFFSET, MOST_BOXES, MOST_CANDIDATES
+from batch_job.nms import CLASS_OFFSET, MOST_BOXES, by_confidence
 from batch_job.values import Detections, Floats
 
 ANGLES = 1  # of each box, in radians, from the x axis to the width, clockwise as seen
@@ -53,7 +53,7 @@ def corners_of(oriented: Floats) -> Floats:
 
 def suppress_oriented(candidates: Candidates, oriented: Floats, *, iou: float) -> NDArray[np.intp]:
     """Indices of the boxes that stay, most confident first; `oriented` (n, 5) in pixels of the network's input."""
-    order = np.argsort(-candidates.confidence, kind="stable")[:MOST_CANDIDATES]
+    order = by_confidence(candidates)
     boxes = oriented[order]
     boxes[:, :2] += (candidates.class_id[order] * CLASS_OFFSET).astype(np.float32)[:, None]
     stay: list[int] = []

@@ -151,7 +151,10 @@ class Video:
     def report(self) -> DecodeReport:
         """Complete once `frames` has ended, or the shares of everybody."""
         stream, container = self._decoder.stream, self._decoder.container
-        path = self._file.path if isinstance(self._file, ArrivingFile) else self._file
+        path = self._file
+        if isinstance(path, ArrivingFile):  # FFmpeg does not ask for what comes behind the last picture
+            path.wait_for(path.size - 1)
+            path = path.path
         return self._decoder.tally.report(
             container=container.format.name,
             codec=stream.codec_context.name,

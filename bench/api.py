@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -33,7 +32,7 @@ from bench.load import Answers, around, closed_loop, open_loop, request
 from client import Client
 from demo.video import make_demo_video
 from local import aws
-from local.ports import HOST, free_port
+from local.ports import HOST, listening_on
 from local.services import Service
 from local.stack import Stack, StackSettings, running_stack
 
@@ -56,15 +55,15 @@ def main() -> int:
     given = parser.parse_args()
     folder = OUT / "api-stack"
     shutil.rmtree(folder, ignore_errors=True)
-    port = free_port()
-    with running_stack(StackSettings(folder=folder, port=port), say=say) as stack:
+    with running_stack(StackSettings(folder=folder, port=0), say=say) as stack:
         users = _users(stack, folder)
         _hold_machines(stack)
-        rows = list(_measured(stack, users, port, given.seconds))
+        rows = list(_measured(stack, users, given.seconds))
     return report("api", rows + streams_held(given.streams))
 
 
-def _measured(stack: Stack, users: list[User], port: int, seconds: float) -> Iterator[Row]:
+def _measured(stack: Stack, users: list[User], seconds: float) -> Iterator[Row]:
+    port = stack.port
     analyses = [_post_one(stack, user) for user in users]
     polls = [
         request("GET", f"/api/analyses/{analysis}", key=user.key)
@@ -199,7 +198,7 @@ def _bare_process(stack: Stack, document: str) -> AbstractContextManager[tuple[S
 def _one_process(stack: Stack, name: str, **environment: str) -> Iterator[tuple[Service, int]]:
     """A web process on a port of its own: two that share the cores with PostgreSQL would compare the machines."""
     web = stack.services["web"]
-    with socket.create_server((HOST, 0), backlog=2048) as listening:
+    with listening_on(0) as listening:
         port: int = listening.getsockname()[1]
         service = Service(
             name=name,

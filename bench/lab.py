@@ -21,7 +21,6 @@ from contract.jobs import REQUEST_VARIABLE
 from contract.manifest import ModelEntry
 from contract.messages import AnalysisRequest
 from contract.options import AnalysisOptions
-from local.ports import free_port
 from local.runtime import REPOSITORY
 from local.stack import Stack, StackSettings, running_stack
 
@@ -141,9 +140,7 @@ def open_lab(scratch: Path, *, rounds: int, frames: int) -> Iterator[Lab]:
     if not all(given):
         sys.exit("FRAMEBATCH_VIDEOS and FRAMEBATCH_MODELS must name the folders with the clip and the weights.")
     videos, models = (Path(folder) for folder in given if folder)
-    settings = StackSettings(
-        folder=OUT / "stack", port=free_port(), own_model=models / "yolov8n_coco.pt", job_vcpus=1
-    )
+    settings = StackSettings(folder=OUT / "stack", port=0, own_model=models / "yolov8n_coco.pt", job_vcpus=1)
     with running_stack(settings, say=say) as stack, Client(stack.url, stack.api_key) as client:
         assert stack.own_model is not None
         yield Lab(

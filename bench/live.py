@@ -18,7 +18,7 @@ import psycopg
 import uvloop
 
 from bench.lab import OUT, Row, say
-from local.ports import HOST, free_port
+from local.ports import HOST
 from local.stack import Stack, StackSettings, running_stack
 
 PER_USER = 20  # as many as a user may hold
@@ -70,14 +70,13 @@ def streams_held(streams: int) -> list[Row]:
     """In a stack of its own; a process takes 5,000 at most."""
     folder = OUT / "live-stack"
     shutil.rmtree(folder, ignore_errors=True)
-    port = free_port()
-    with running_stack(StackSettings(folder=folder, port=port, web_processes=1), say=say) as stack:
+    with running_stack(StackSettings(folder=folder, port=0, web_processes=1), say=say) as stack:
         users = _users(stack, -(-streams // PER_USER))
-        return uvloop.run(_measured(stack, port, users, streams))
+        return uvloop.run(_measured(stack, users, streams))
 
 
-async def _measured(stack: Stack, port: int, users: list[User], streams: int) -> list[Row]:
-    started = stack.services["web"].process
+async def _measured(stack: Stack, users: list[User], streams: int) -> list[Row]:
+    port, started = stack.port, stack.services["web"].process
     assert started is not None
     server = psutil.Process(started.pid)
     warm = [await Stream.open(port, users[0]) for _ in range(5)]  # the first finds nothing loaded

@@ -16,7 +16,6 @@ from typing import Any
 from bench.lab import OUT, Row, report, say
 from client import Client
 from demo.video import make_demo_video
-from local.ports import free_port
 from local.stack import StackSettings, running_stack
 
 MODEL = "demo-shapes"
@@ -43,7 +42,7 @@ def main() -> int:
     seconds = parser.parse_args().seconds
     folder = OUT / "quotes-stack"
     shutil.rmtree(folder, ignore_errors=True)
-    settings = StackSettings(folder=folder, port=free_port())
+    settings = StackSettings(folder=folder, port=0)
     with running_stack(settings, say=say) as stack, Client(stack.url, stack.api_key) as client:
         rows = list(_measured(client, make_demo_video(folder / "clip.mp4", seconds=seconds).path))
     return report("quotes", rows)

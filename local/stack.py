@@ -22,7 +22,7 @@ from local.holder import only_one
 from local.leftovers import settle_leftovers
 from local.machine import Containers
 from local.models import add_model, read_added, remember_added
-from local.ports import HOST, free_port, require_free
+from local.ports import HOST, listening_on
 from local.postgres import running_postgres
 from local.runtime import REPOSITORY, write_manifest
 from local.services import Service
@@ -37,7 +37,7 @@ _FUNCTION_SECONDS = 30
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StackSettings:
     folder: Path = FOLDER
-    port: int = DEFAULT_PORT
+    port: int = DEFAULT_PORT  # 0: any that is free
     own_model: Path | None = None
     containers: Containers | None = None  # else jobs are plain processes
     visibility_seconds: int = 60
@@ -52,6 +52,7 @@ class Stack:
     """What a client of a running stack needs."""
 
     url: str
+    port: int
     api_key: str
     password: str
     own_model: ModelEntry | None
@@ -74,10 +75,12 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
     folder.mkdir(parents=True, exist_ok=True)
     _go_past_proxies()
     with ExitStack() as cleanup:
-        cleanup.enter_context(only_one(folder / STATE, settings.port))
-        require_free(settings.port)
-        url = f"http://localhost:{settings.port}"
-        aws_url, batch_url = (f"http://{HOST}:{free_port()}" for _ in range(2))
+        tell_port = cleanup.enter_context(only_one(folder / STATE, settings.port))
+        # Taken at once and for good: where a port is only found to be free, another program may be quicker.
+        ports = (settings.port, 0, 0)
+        listening, aws_socket, batch_socket = (cleanup.enter_context(listening_on(port)) for port in ports)
+        port, aws_url, batch_url = _port_of(listening), _url_of(aws_socket), _url_of(batch_socket)
+        tell_port(port)
         aws_environment = aws.account_environment(aws_url, batch_url)
         base = base_environment() | aws_environment
         session = aws.session_for(aws_environment)
@@ -101,12 +104,17 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
             services[name] = service
             cleanup.callback(service.stop)
             service.start()
+            if not restart:  # nobody else will answer: where it has died, it is refused, and not waited for
+                for own in sockets:
+                    own.close()
             return service
 
         if settings.containers is not None:
             machine.prepare(settings.containers, folder, say)
         say("starting PostgreSQL, S3 and SQS")
-        moto = serve("aws", "moto.server", "-H", HOST, "-p", aws_url.rpartition(":")[2], restart=False)
+        moto = serve(
+            "aws", "local.aws_server", "--fd", str(aws_socket.fileno()), restart=False, sockets=[aws_socket]
+        )
         database_url = cleanup.enter_context(running_postgres(folder / "postgres"))
         own_model = _write_manifest(settings, say)
         moto.wait_until(lambda: _answers(f"{aws_url}/moto-api/"))
@@ -124,11 +132,12 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
         batch = serve(
             "batch",
             "local.batch",
-            *("--port", batch_url.rpartition(":")[2]),
+            *("--fd", str(batch_socket.fileno())),
             *("--job-events-queue-url", account.job_events_queue_url),
             *("--log-dir", str(folder / "logs" / "jobs")),
             *_how_jobs_run(settings, database_url=database_url, aws_url=aws_url),
             restart=False,
+            sockets=[batch_socket],
         )
 
         say("preparing the database")
@@ -149,7 +158,6 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
             vcpus=settings.job_vcpus,
         )
         say("starting the backend, its worker and the Lambda")
-        listening = cleanup.enter_context(socket.create_server((HOST, settings.port), backlog=2048))
         webs = [
             serve(name, "local.web", "--fd", str(listening.fileno()), environment=backend, sockets=[listening])
             for name in ("web", *(f"web-{number}" for number in range(2, settings.web_processes + 1)))
@@ -171,9 +179,10 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
             },
         )
         for web in webs:  # whichever answers: one that ends while it starts is noticed here or by `keep_alive`
-            web.wait_until(lambda: _answers(f"http://{HOST}:{settings.port}/readyz"))
+            web.wait_until(lambda: _answers(f"http://{HOST}:{port}/readyz"))
         yield Stack(
-            url=url,
+            url=f"http://localhost:{port}",
+            port=port,
             api_key=api_key,
             password=password,
             own_model=own_model,
@@ -183,6 +192,15 @@ def running_stack(settings: StackSettings, say: Callable[[str], None] = lambda _
             account=account,
             job_environment=job_environment,
         )
+
+
+def _port_of(listening: socket.socket) -> int:
+    port: int = listening.getsockname()[1]
+    return port
+
+
+def _url_of(listening: socket.socket) -> str:
+    return f"http://{HOST}:{_port_of(listening)}"
 
 
 def _save_media(session: boto3.Session, aws_url: str, folder: Path, say: Callable[[str], None]) -> None:

@@ -10,7 +10,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -27,6 +26,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 from psycopg import sql
+
+from tests.ports import port_of, reserved_port
 
 RUN_FOLDER_VARIABLE = "FRAMEBATCH_TEST_RUN"  # inherited by the xdist workers
 TEMPLATE = "template_migrated"
@@ -157,21 +158,22 @@ def _start(folder: Path) -> PostgresServer:
     data.mkdir()
     embedded = Embedded(data, cleanup_mode=None)
     embedded.ensure_pgdata_inited()
-    port = _free_port()
     options = " ".join(f"-c {name}={value}" for name, value in SERVER_OPTIONS.items())
-    subprocess.run(
-        [
-            embedded.bin_path / "pg_ctl",
-            *("-w", "-D", data, "-l", data / "log"),
-            *("-o", f"-h 127.0.0.1 -p {port} {options}", "start"),
-        ],
-        user=embedded.system_user,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        check=True,
-        timeout=60,
-        start_new_session=True,
-    )
+    with reserved_port() as place:
+        port = port_of(place)
+        subprocess.run(
+            [
+                embedded.bin_path / "pg_ctl",
+                *("-w", "-t", "120", "-D", data, "-l", data / "log"),
+                *("-o", f"-h 127.0.0.1 -p {port} {options}", "start"),
+            ],
+            user=embedded.system_user,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            check=True,
+            timeout=150,
+            start_new_session=True,
+        )
     pid = int((data / "postmaster.pid").read_text().split()[0])
     _watch(folder, pid)
     return PostgresServer(port=port)
@@ -193,7 +195,7 @@ def _watch(folder: Path, server_pid: int) -> None:
 
 def _stop(pid: int) -> None:
     os.kill(pid, signal.SIGQUIT)  # at once, without tidying up data that is deleted anyway
-    _wait_until(lambda: not _alive(pid), seconds=20)
+    _wait_until(lambda: not _alive(pid), seconds=60)
 
 
 def _alive(pid: int) -> bool:
@@ -210,12 +212,6 @@ def _wait_until(condition: Callable[[], bool], *, seconds: float) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"nothing happened for {seconds} seconds")
         time.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
+from tests.ports import port_of, reserved_port
+
 
 class Proxy:
     """`refuse()` closes the port and every connection, as a stopped server does; `hang()` takes connections and
@@ -22,7 +24,8 @@ class Proxy:
         self._hanging = threading.Event()
         self._listener: socket.socket | None = None
         self._thread: threading.Thread | None = None
-        self.port = 0
+        self._place = reserved_port()  # so that nobody else gets it while the proxy is away
+        self.port = port_of(self._place)
         self.restore()
 
     def __enter__(self) -> Self:
@@ -32,6 +35,7 @@ class Proxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.refuse()
+        self._place.close()
 
     def url_of(self, url: str) -> str:
         """The same URL, through this proxy."""
@@ -59,7 +63,6 @@ class Proxy:
         if self._listener is not None:
             return
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
-        self.port = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, args=[self._listener], daemon=True)
         self._thread.start()
 

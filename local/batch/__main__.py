@@ -3,6 +3,7 @@
 import argparse
 import logging
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -49,12 +50,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         resolve_secret=resolve_secret,
     )
     try:
-        with service, BatchServer(service, options.port) as server:
+        with service, _server(service, options) as server:
             print(f"AWS Batch stand-in at {server.url}", flush=True)
             stop.wait()
     finally:
         resolve_secret.close()
     return 1 if failed.is_set() else 0
+
+
+def _server(service: BatchService, options: argparse.Namespace) -> BatchServer:
+    if options.fd is None:
+        return BatchServer(service, options.port)
+    return BatchServer(service, listening=socket.socket(fileno=options.fd))
 
 
 def _runner(options: argparse.Namespace) -> Runner:
@@ -65,7 +72,9 @@ def _runner(options: argparse.Namespace) -> Runner:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local.batch", description="A stand-in for AWS Batch.")
-    parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1; 0 chooses a free one")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--port", type=int, help="on 127.0.0.1; 0 chooses a free one")
+    where.add_argument("--fd", type=int, help="of a socket that it inherits, which listens already")
     parser.add_argument("--log-dir", type=Path, default=Path(".local/logs/jobs"), help="one file per attempt")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--images", type=Path, help="JSON: image name -> programs, directory, environment, mounts")

@@ -21,12 +21,15 @@ _LARGEST_BODY = 1 << 20
 
 
 class BatchServer:
-    """`with BatchServer(service) as server:`; AWS_ENDPOINT_URL_BATCH names `server.url`. Port 0 is a free one."""
+    """`with BatchServer(service) as server:`; AWS_ENDPOINT_URL_BATCH names `server.url`. Port 0 is a free one.
 
-    def __init__(self, service: BatchService, port: int = 0) -> None:
+    `listening` is a socket to serve on, in the place of a port.
+    """
+
+    def __init__(self, service: BatchService, port: int = 0, *, listening: socket.socket | None = None) -> None:
         self.service = service
         self.faults = Faults()
-        self._http = _Http((HOST, port), _Handler)
+        self._http = _Http((HOST, port), listening)
         self._http.api, self._http.faults, self._http.service = Api(service), self.faults, service
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), name="http", daemon=True)
 
@@ -53,8 +56,12 @@ class _Http(ThreadingHTTPServer):
     faults: Faults
     service: BatchService
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, address: tuple[str, int], listening: socket.socket | None) -> None:
+        super().__init__(address, _Handler, bind_and_activate=listening is None)
+        if listening is not None:
+            self.socket.close()
+            self.socket, self.server_address = listening, listening.getsockname()
+            self.server_name, self.server_port = self.server_address
         self._connections: set[socket.socket] = set()
         self._guard = threading.Lock()
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from local.batch import keeper
 from local.batch.containers import Container, ContainerNotStarted
@@ -96,6 +96,7 @@ class SubprocessRunner:
                 "CannotCreateContainerError: Error response from daemon: No command specified"
             )
         container.log_path.parent.mkdir(parents=True, exist_ok=True)
+        self._keeper.start()  # now, so that it can be told of the process as soon as there is one
         try:
             with container.log_path.open("ab") as log:
                 process = subprocess.Popen(
@@ -175,13 +176,13 @@ class RunningProcess:
 
 
 class _Keeper:
-    """This side of the keeper process; it is started with the first job."""
+    """This side of the keeper process; it is started before the first job."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
 
-    def watch(self, group: int) -> None:
+    def start(self) -> None:
         with self._lock:
             if self._process is None:
                 self._process = subprocess.Popen(
@@ -192,12 +193,12 @@ class _Keeper:
                     text=True,
                     start_new_session=True,
                 )
-            self._tell(self._process.stdin, f"+{group}\n")
+
+    def watch(self, group: int) -> None:
+        self._tell(f"+{group}\n")
 
     def forget(self, group: int) -> None:
-        with self._lock:
-            if self._process is not None:
-                self._tell(self._process.stdin, f"-{group}\n")
+        self._tell(f"-{group}\n")
 
     def close(self) -> None:
         with self._lock:
@@ -207,10 +208,9 @@ class _Keeper:
                 self._process.wait()
                 self._process = None
 
-    @staticmethod
-    def _tell(pipe: IO[str] | None, line: str) -> None:
+    def _tell(self, line: str) -> None:
         # A keeper that somebody killed is no reason to fail a job.
-        with contextlib.suppress(BrokenPipeError):
-            if pipe is not None:
-                pipe.write(line)
-                pipe.flush()
+        with self._lock, contextlib.suppress(BrokenPipeError):
+            if self._process is not None and self._process.stdin is not None:
+                self._process.stdin.write(line)
+                self._process.stdin.flush()

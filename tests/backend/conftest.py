@@ -7,6 +7,7 @@ from rest_framework.test import APIClient
 
 from backend.accounts.models import User
 from backend.accounts.services import create_api_key
+from backend.webhooks import sending
 from backend.webhooks.models import Endpoint, EventType
 from backend.webhooks.services import create_webhook
 from contract.plans import Plan
@@ -68,9 +69,11 @@ def media(settings: Any, media_bucket: str) -> str:
 
 
 @pytest.fixture
-def loopback(settings: Any) -> None:
-    """Webhooks may reach this machine."""
+def loopback(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Webhooks may reach this machine, and wait for it however busy it is."""
     settings.WEBHOOKS_ALLOW_LOOPBACK = True
+    for limit in ("TOTAL_SECONDS", "_CONNECT_SECONDS"):
+        monkeypatch.setattr(sending, limit, 90.0)
 
 
 @pytest.fixture

@@ -34,7 +34,8 @@ class Receiver:
     otherwise: int = 204
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    delay_seconds: float = 0.0
+    delay_seconds: float = 0.0  # or until `goes_on` is set
+    goes_on: threading.Event = field(default_factory=threading.Event)
     received: list[Received] = field(default_factory=list)
 
     @property
@@ -45,14 +46,13 @@ class Receiver:
 @contextlib.contextmanager
 def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     receiver = Receiver()
-    stopped = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             named = {name.lower(): value for name, value in self.headers.items()}
             receiver.received.append(Received(path=self.path, headers=named, body=body))
-            stopped.wait(receiver.delay_seconds)
+            receiver.goes_on.wait(receiver.delay_seconds)
             self.send_response(receiver.answers.pop(0) if receiver.answers else receiver.otherwise)
             for name, value in receiver.headers.items():
                 self.send_header(name, value)
@@ -78,7 +78,7 @@ def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     try:
         yield receiver
     finally:
-        stopped.set()
+        receiver.goes_on.set()
         server.shutdown()
         server.server_close()
         thread.join(timeout=5)

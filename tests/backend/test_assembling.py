@@ -114,17 +114,17 @@ def test_upload_over_which_s3_takes_long_holds_up_no_other(
     try:
         for assembler in assemblers:
             assembler.start()
-        wait_until(lambda: Video.objects.get().probe_attempts == 1, seconds=30)
+        wait_until(lambda: Video.objects.get().probe_attempts == 1)
         small = finished(api)
-        wait_until(lambda: put_together(small["id"]), seconds=30)
+        wait_until(lambda: put_together(small["id"]))
         assert not put_together(large.pk)
         go_on.set()
-        wait_until(lambda: put_together(large.pk), seconds=30)
+        wait_until(lambda: put_together(large.pk))
     finally:
         go_on.set()
         stop.set()
         for assembler in assemblers:
-            assembler.join(30)
+            assembler.join(60)
 
 
 def test_file_whose_completion_was_not_answered_is_found(

@@ -223,12 +223,12 @@ def held(analysis: Analysis, *, then: str = "running") -> Iterator[None]:
         with transaction.atomic():
             Analysis.objects.filter(pk=analysis.pk).update(status=then)
             taken.set()
-            let_go.wait(10)
+            let_go.wait(60)
         connection.close()
 
     job = threading.Thread(target=hold)
     job.start()
-    taken.wait(10)
+    taken.wait(60)
     yield
     let_go.set()
     job.join()
@@ -246,13 +246,13 @@ def test_message_that_is_being_sent_does_not_keep_the_user_waiting(owner: User):
             with transaction.atomic():
                 list(OutboxMessage.objects.select_for_update())
                 sending.set()
-                cancelled.wait(10)
+                cancelled.wait(60)
         finally:
             connection.close()
 
     thread = threading.Thread(target=relay)
     thread.start()
-    sending.wait(10)
+    sending.wait(60)
     cancel_analysis(analysis=analysis)
     cancelled.set()
     thread.join()

@@ -52,7 +52,7 @@ def test_what_the_server_says_by_itself_costs_a_question_and_no_connection(datab
         pooled.execute("LISTEN something")
         assert not base._has_spoken(pooled)
         other.execute("NOTIFY something")
-        wait_until(lambda: base._has_spoken(pooled), seconds=10)
+        wait_until(lambda: base._has_spoken(pooled))
         base.ConnectionPool.check_connection(pooled)
         assert not base._has_spoken(pooled)
 

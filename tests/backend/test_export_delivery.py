@@ -81,7 +81,7 @@ def test_client_that_goes_away_ends_its_export(running: Running):
     analysis = running.analysis()
     with running.begun(analysis):
         pass
-    wait_until(lambda: running.logged("export abandoned", analysis), seconds=30)
+    wait_until(lambda: running.logged("export abandoned", analysis))
 
 
 def test_failure_on_the_way_is_no_complete_file(running: Running):
@@ -92,5 +92,5 @@ def test_failure_on_the_way_is_no_complete_file(running: Running):
         with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
             for _ in pieces:
                 pass
-    assert running.logged("export broke off", analysis)
+    wait_until(lambda: running.logged("export broke off", analysis))
     assert running.client.get("/readyz").status_code == 200

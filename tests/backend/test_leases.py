@@ -62,7 +62,7 @@ def test_threads_that_find_no_block_at_the_same_moment_lose_none_of_theirs():
     seen: list[int] = []
 
     def ask() -> None:
-        together.wait(20)
+        together.wait(60)
         seen.extend(process.take("crowd", AGE, block=10).count for _ in range(25))
         connection.close()
 

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from backend.live.hub import MOST_PER_OWNER
-from tests.backend.listening import Event, listening
+from tests.backend.listening import PATIENCE_SECONDS, Event, listening
 from tests.backend.serving import Database, process, serving, wait_until
 from tests.outage import Proxy
 
@@ -169,14 +169,14 @@ def test_nothing_is_lost_over_broken_connections(server: Server, alone: bool):
             seen.update({row["id"]: row["detail"]["note"] for row in listener.transitions})
         while len(seen) < appended:
             async with server.watch(analyses[0] if alone else None, after=last) as listener:
-                patience = chance.random() * 0.6 if not writing.done() else 10
+                patience = chance.random() * 0.6 if not writing.done() else PATIENCE_SECONDS
                 try:
                     async with asyncio.timeout(patience):
                         while len(seen) < appended:
                             await listener.until(lambda event: event.kind == "transition")
                             seen.update({row["id"]: row["detail"]["note"] for row in listener.transitions})
                 except TimeoutError:
-                    assert not writing.done() or patience < 10, f"only {sorted(seen.values())}"
+                    assert not writing.done() or patience < PATIENCE_SECONDS, f"only {sorted(seen.values())}"
                 last = listener.last_id or last
         await writing
         return [seen[identity] for identity in sorted(seen)]
@@ -278,12 +278,12 @@ def test_a_user_holds_only_so_many_streams(server: Server):
             async with server.watch(None, key=other) as allowed:
                 assert allowed.status == 200
         # Whoever leaves makes room.
-        for _ in range(100):
-            async with server.watch(analysis) as again:
-                if again.status == 200:
-                    return
-            await asyncio.sleep(0.05)
-        raise AssertionError("no room was made")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                async with server.watch(analysis) as again:
+                    if again.status == 200:
+                        return
+                await asyncio.sleep(0.05)
 
     asyncio.run(scene())
 
@@ -294,6 +294,7 @@ def test_an_id_that_was_never_given_is_refused(server: Server, given: str):
     answer = httpx.get(
         f"{server.url}/api/analyses/{analysis}/live",
         headers={"Authorization": f"Api-Key {server.key}", "Last-Event-ID": given},
+        timeout=90,
     )
     assert answer.status_code == 400
     assert list(answer.json()["errors"]) == ["Last-Event-ID"]
@@ -318,15 +319,15 @@ def test_streams_end_when_the_database_goes_away_and_go_on_afterwards(module_dat
             assert refused.status == 503
         database.become(analysis, "succeeded", note="meanwhile")
         proxy.restore()
-        for _ in range(100):
-            async with server.watch(analysis, after=listener.last_id) as again:
-                if again.status == 200:
-                    await again.rest()
-                    assert [row["detail"]["note"] for row in again.transitions] == ["meanwhile"]
-                    assert again.events[-1].kind == "over"
-                    return
-            await asyncio.sleep(0.1)
-        raise AssertionError("never served again")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                async with server.watch(analysis, after=listener.last_id) as again:
+                    if again.status == 200:
+                        await again.rest()
+                        assert [row["detail"]["note"] for row in again.transitions] == ["meanwhile"]
+                        assert again.events[-1].kind == "over"
+                        return
+                await asyncio.sleep(0.1)
 
     with (
         Proxy((str(parts.hostname), int(parts.port or 0))) as proxy,
@@ -348,20 +349,32 @@ def test_server_stops_when_told_although_somebody_listens(module_database_url: s
             await listener.next()
             running.send_signal(signal.SIGTERM)
             assert [event.kind for event in await listener.rest()] == ["analysis"]
-            await asyncio.to_thread(running.wait, 10)
+            await asyncio.to_thread(running.wait, 60)
 
     server = ["-m", "uvicorn", "backend.config.asgi:application", "--host", "127.0.0.1", "--port", "0"]
     with process(log, *server, DATABASE_URL=module_database_url) as running:
-        wait_until(lambda: "Uvicorn running on " in log.read_text(), seconds=30)
+        wait_until(lambda: "Uvicorn running on " in log.read_text())
         asyncio.run(scene(running))
     assert "Traceback" not in log.read_text()
 
 
 @contextmanager
 def heard(url: str) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Gives what has been told until it is asked."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("LISTEN framebatch_live")
-        yield lambda: [json.loads(notify.payload) for notify in connection.notifies(timeout=0.2)]
+
+        def told() -> list[dict[str, Any]]:
+            with psycopg.connect(url, autocommit=True) as other:
+                other.execute("NOTIFY framebatch_live, 'the last'")  # they come in the order of their commits
+            heard = []
+            for notify in connection.notifies(timeout=PATIENCE_SECONDS):
+                if notify.payload == "the last":
+                    return heard
+                heard.append(json.loads(notify.payload))
+            raise AssertionError(f"the last is missing after {heard}")
+
+        yield told
 
 
 def test_progress_is_told_a_hundred_times_at_most(module_database_url: str):

@@ -60,9 +60,9 @@ def played(scene: Callable[[Database, Hub], Coroutine[Any, Any, None]]) -> None:
     async def play() -> None:
         database = Database()
         hub = Hub(database.listen, database.messages)
-        await hub.ensure_listening(seconds=5)
+        await hub.ensure_listening(seconds=60)
         try:
-            await asyncio.wait_for(scene(database, hub), 20)
+            await asyncio.wait_for(scene(database, hub), 60)
         finally:
             hub.close()
 
@@ -139,7 +139,7 @@ def test_all_are_let_go_when_the_connection_breaks_and_the_next_ones_are_served(
                 await listener.ready.wait()
                 assert listener.end is End.LOST
             await asyncio.sleep(0)
-            await hub.ensure_listening(seconds=5)
+            await hub.ensure_listening(seconds=60)
         with hub.subscription(owner_id=OWNER, analysis_id=analysis) as listener:
             database.tell(analysis)
             await listener.ready.wait()
@@ -216,8 +216,8 @@ def streamed(scene: Scene, **client: Any) -> None:
         stream = streaming._Stream(subscription, start(message(uuid4(), event=1, text=b"<1>")), alone=True)
         running = asyncio.create_task(stream.run(other.receive, other.send))
         await settled()
-        await asyncio.wait_for(scene(subscription, other, running), 20)
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(scene(subscription, other, running), 60)
+        await asyncio.wait_for(running, 60)
 
     asyncio.run(play())
 

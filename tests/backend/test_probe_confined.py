@@ -23,7 +23,7 @@ def confined(code: str, *, before: str = "") -> subprocess.CompletedProcess[str]
         "filtered = confine(cpu_seconds=1, memory_bytes=1 << 30)\n" + code
     )
     return subprocess.run(
-        [sys.executable, "-I", "-c", script, str(ROOT)], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-I", "-c", script, str(ROOT)], capture_output=True, text=True, timeout=90, check=False
     )
 
 

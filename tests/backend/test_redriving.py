@@ -103,7 +103,7 @@ def test_two_operators_with_two_messages_of_one_analysis_ask_once(owner: User):
 
     def operator(message_id: str) -> None:
         try:
-            together.wait(10)
+            together.wait(60)
             redrive(message_id)
         finally:
             connection.close()

@@ -139,7 +139,7 @@ def test_two_relays_do_not_send_the_same_message(owe: Any):
     class SlowQueue(RefusingQueue):
         def send(self, bodies: Sequence[str]) -> Mapping[int, str]:
             if not self.taken:
-                together.wait(timeout=10)  # both hold a batch at the same time
+                together.wait(timeout=60)  # both hold a batch at the same time
             return super().send(bodies)
 
     queues = [SlowQueue("nothing"), SlowQueue("nothing")]

@@ -180,7 +180,7 @@ def test_thumbnails_can_be_fetched_from_their_urls(api: APIClient, owner: User, 
     analysis.save()
     (row,) = api.get(f"/api/analyses/{analysis.pk}/thumbnails").json()["results"]
     assert (row["frame_index"], row["pts_us"]) == (7, 280_000)
-    answer = httpx.get(row["url"])
+    answer = httpx.get(row["url"], timeout=90)
     assert answer.content == b"jpeg"
     assert answer.headers["Content-Type"] == "image/jpeg"
 
@@ -194,7 +194,7 @@ def test_poster_and_video_can_be_fetched_from_their_urls(api: APIClient, owner: 
     analysis.save()
     found = api.get(f"/api/analyses/{analysis.pk}/media").json()
     for name, kind in (("poster", "image/jpeg"), ("annotated_video", "video/mp4")):
-        answer = httpx.get(found[name]["url"], headers={"Range": "bytes=0-2"})  # as a player asks
+        answer = httpx.get(found[name]["url"], headers={"Range": "bytes=0-2"}, timeout=90)  # as a player asks
         assert (answer.status_code, answer.content) == (206, name[:3].encode())
         assert answer.headers["Content-Type"] == kind
 

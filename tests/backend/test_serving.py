@@ -37,10 +37,10 @@ def test_bodies_that_do_not_come_hold_up_nobody(
         client = stack.enter_context(serving(tmp_path / "log", DATABASE_URL=database_url))
         place = (client.base_url.host, client.base_url.port or 0)
         for _ in range(MORE_THAN_THREADS):
-            stalling = stack.enter_context(socket.create_connection(place, timeout=10))
+            stalling = stack.enter_context(socket.create_connection(place, timeout=60))
             stalling.sendall(f"{head}\r\n\r\nhalf of a body".encode())
         for _ in range(3):
-            assert client.get("/login", timeout=10).status_code == 200
+            assert client.get("/login", timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/api/videos", "/login", "/nowhere"])

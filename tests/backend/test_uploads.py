@@ -32,7 +32,7 @@ def start(api: APIClient, *, idempotency_key: str | None = None, **fields: Any) 
 
 
 def send(upload: dict[str, Any], content: bytes) -> httpx.Response:
-    return httpx.request(upload["method"], upload["url"], headers=upload["headers"], content=content)
+    return httpx.request(upload["method"], upload["url"], headers=upload["headers"], content=content, timeout=90)
 
 
 def test_presigned_url_names_the_region_of_the_bucket(monkeypatch: pytest.MonkeyPatch):

@@ -139,8 +139,9 @@ def test_a_host_of_ipv6_alone_is_reached(names: NameServer):
     assert asyncio.run(addresses_of("both.example")) == ["8.8.8.8"]
 
 
-def test_a_name_server_that_is_silent_holds_up_nobody(names: NameServer):
+def test_a_name_server_that_is_silent_holds_up_nobody(names: NameServer, monkeypatch: pytest.MonkeyPatch):
     """Were names looked up in threads, these would hold all of them, and beyond every timeout."""
+    monkeypatch.setattr("backend.webhooks.names.LOOK_UP_SECONDS", 60.0)
     names.silent.add("silent.example")
     names.addresses["hooks.example"] = ["127.0.0.1"]
 
@@ -151,6 +152,7 @@ def test_a_name_server_that_is_silent_holds_up_nobody(names: NameServer):
         await asyncio.sleep(0.1)
         answered = await send(f"http://hooks.example:{port}/", headers={}, body=b"", allow_loopback=True)
         assert not any(task.done() for task in silent)
+        names.silent.clear()
         return answered, await asyncio.gather(*silent)
 
     with receiving() as receiver:
@@ -158,6 +160,12 @@ def test_a_name_server_that_is_silent_holds_up_nobody(names: NameServer):
     assert answered.delivered
     assert {outcome.error for outcome in silent} == {"The name of the host could not be looked up."}
     assert threading.active_count() < 20
+
+
+def test_a_name_server_that_is_silent_is_not_waited_for(names: NameServer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("backend.webhooks.names.LOOK_UP_SECONDS", 0.3)
+    names.silent.add("silent.example")
+    assert sent("https://silent.example/").error == "The name of the host could not be looked up."
 
 
 def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch):

@@ -111,7 +111,7 @@ def test_an_endpoint_that_is_being_deleted_does_not_undo_the_end(owner: User, en
         ending.start()
         ending.join(0.5)
         deleting.commit()
-        ending.join(10)
+        ending.join(60)
     analysis.refresh_from_db()
     assert analysis.status == "succeeded"
     assert not Delivery.objects.exists()
@@ -220,7 +220,7 @@ def test_the_worker_sends_what_a_job_ended(database_url: str, receiver: Receiver
     variables = {"DATABASE_URL": database_url, "WEBHOOKS_ALLOW_LOOPBACK": "true"}
     with worker(tmp_path / "log", "deliver_webhooks", **variables):
         database.end(analysis, "failed")
-        wait_until(lambda: len(receiver.received) == 1, seconds=30)
+        wait_until(lambda: len(receiver.received) == 1)
     assert json.loads(receiver.received[0].body)["type"] == "analysis.failed"
     assert "Traceback" not in (tmp_path / "log").read_text()
 

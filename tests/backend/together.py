@@ -18,7 +18,7 @@ def at_once(times: int, ask: Callable[[], Any]) -> list[Any]:
 
     def run() -> None:
         try:
-            start.wait(timeout=30)
+            start.wait(timeout=60)
             answers.append(ask())
         finally:
             connection.close()

@@ -1,3 +1,4 @@
+import logging
 import os
 import subprocess
 import sys
@@ -16,6 +17,15 @@ from tests.batch_job.job import ROOT, Bench, add_analysis
 from tests.batch_job.media import marching, write_video
 from tests.batch_job.models import manifest_of, save_colour_network
 from tests.fix_postgres import RUN_FOLDER_VARIABLE
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """A job that ran in this process wrote its log to what was stderr then; what is logged later is not for it."""
+    logger = logging.getLogger("batch_job")
+    before = logger.handlers, logger.level, logger.propagate
+    yield
+    logger.handlers, logger.level, logger.propagate = before
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +73,6 @@ def analysis_id(database_url: str) -> UUID:
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url, patience_seconds=5)
+    database = Database(database_url)
     yield database
     database.close()

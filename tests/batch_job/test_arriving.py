@@ -64,6 +64,20 @@ def test_the_first_frames_do_not_wait_for_the_last(tmp_path: Path) -> None:
         assert len(list(frames)) == 270
 
 
+def test_a_file_whose_last_bytes_come_late_is_not_called_torn(tmp_path: Path) -> None:
+    """What follows the last picture of a WMV, its index, is read by nobody: it comes when it comes."""
+    whole = write_video(tmp_path / "clip.wmv", marching(40), codec="wmv2", options={"g": "10"})
+    content = bytearray(whole.read_bytes() + bytes(1 << 20))
+    size_at = content.index(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")) + 40
+    content[size_at : size_at + 8] = len(content).to_bytes(8, "little")
+    gate = threading.Semaphore(99)
+    with arriving(tmp_path / "video", bytes(content), pieces=100, gate=gate) as file, Video(file) as video:
+        assert len(list(video.frames(AnalysisOptions()))) == 40
+        assert file.there < file.size
+        threading.Timer(0.2, gate.release).start()
+        assert video.report().skipped == ()
+
+
 @pytest.mark.parametrize("error", [StorageUnavailable("gone"), Interrupted()])
 def test_what_went_wrong_on_the_way_is_what_the_reader_hears(tmp_path: Path, error: Exception) -> None:
     """Not that the video is damaged: that would be for good."""

@@ -47,11 +47,13 @@ def analyse(video: Path, model: Path | str, out: Path, *more: str) -> int:
     return command(["analyse", str(video), "--model", str(model), "--out", str(out), *more])
 
 
-def process(*arguments: object, without: str = "boto3,psycopg", **options: Any) -> subprocess.Popen[str]:
-    """A person's shell: nothing of ours in the environment."""
+def process(
+    *arguments: object, without: str = "boto3,psycopg", first: str = "", **options: Any
+) -> subprocess.Popen[str]:
+    """A person's shell: nothing of ours in the environment. `first` is code that runs before."""
     kept = ("PATH", "LD_LIBRARY_PATH", "HOME")
     return subprocess.Popen(
-        [sys.executable, "-c", WITHOUT + RUN, without, "analyse", *map(str, arguments)],
+        [sys.executable, "-c", f"{WITHOUT}\n{first}\n{RUN}", without, "analyse", *map(str, arguments)],
         cwd=ROOT,
         env={name: os.environ[name] for name in kept if name in os.environ},
         stdout=subprocess.PIPE,
@@ -171,16 +173,34 @@ def test_a_format_that_cannot_be_written_is_refused_before_the_work(
     assert not (tmp_path / "out").exists()
 
 
+# Stands still with its first chunk until there is a file "go on", so that it cannot end before the signal comes.
+HALTED = """
+import pathlib, time
+from batch_job.folder import FolderResults
+there = pathlib.Path({there!r})
+write = FolderResults.write_chunk
+def halted(*arguments, **named):
+    (there / "begun").touch()
+    while not (there / "go on").exists():
+        time.sleep(0.01)
+    return write(*arguments, **named)
+FolderResults.write_chunk = halted
+"""
+
+
 def test_ctrl_c_stops_with_one_line_and_leaves_nothing(export: Path, long_march: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with process(long_march, "--model", export, "--out", out) as running:
-        deadline = time.monotonic() + 60
-        while not list(out.glob(".analysis-*/*/chunks.sqlite3")):
+    first = HALTED.format(there=str(tmp_path))
+    with process(long_march, "--model", export, "--out", out, first=first) as running:
+        deadline = time.monotonic() + 90
+        while not (tmp_path / "begun").exists():
             assert running.poll() is None, running.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.005)
+        assert list(out.glob(".analysis-*/*/chunks.sqlite3"))
         running.send_signal(signal.SIGINT)
-        said, errors = running.communicate(timeout=20)
+        (tmp_path / "go on").touch()
+        said, errors = running.communicate(timeout=60)
     assert (running.returncode, said) == (130, "")
     assert errors == f"Stopped; nothing was written to {out}.\n"
     assert not out.exists()

@@ -4,7 +4,6 @@ import dataclasses
 import errno
 import json
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from contract.exit_codes import EXIT_DONE, EXIT_GIVE_UP, EXIT_TRY_AGAIN
 from contract.jobs import SPOT_ATTEMPTS
 from contract.manifest import RuntimeManifest
 from contract.messages import AnalysisRequest
+from tests.batch_job.halting import wait_until_halted
 from tests.batch_job.job import Bench, committed_chunks, frame_times
 from tests.batch_job.media import marching, write_video
 
@@ -39,12 +39,8 @@ def run_here(bench: Bench, request: AnalysisRequest, **changes: str) -> int:
     return main(bench.environment(request, **changes))
 
 
-def wait_for_chunks(bench: Bench, request: AnalysisRequest, many: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while committed_chunks(bench.database_url, request.analysis_id) < many:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+def halting_after(times: int, place: str) -> tuple[str, ...]:
+    return "tests.batch_job.halting", place, str(times)
 
 
 def test_a_video_becomes_detections_tracks_and_thumbnails(bench: Bench, march: Path) -> None:
@@ -101,8 +97,9 @@ def test_a_killed_job_ends_as_if_it_had_not_been(bench: Bench, long_march: Path,
     assert run_here(bench, calm, CHUNK_FRAMES="4") == EXIT_DONE
 
     killed = bench.add_analysis(key, model=model, thumbnails=0)
-    with bench.start(killed, CHUNK_FRAMES="4") as process:
-        wait_for_chunks(bench, killed, 5, process)
+    program = halting_after(5, "batch_job.store:Store.write_chunk")
+    with bench.start(killed, program=program, CHUNK_FRAMES="4") as process:
+        wait_until_halted(process)
         process.kill()
     assert process.returncode == -signal.SIGKILL
     stored = committed_chunks(bench.database_url, killed.analysis_id)
@@ -149,14 +146,13 @@ def test_a_job_that_dies_while_it_draws_ends_as_if_it_had_not(
     assert run_here(bench, calm) == EXIT_DONE
 
     killed = bench.add_analysis(key, annotated_video=True)
-    with bench.start(killed) as process:
-        deadline = time.monotonic() + 60
-        while bench.analysis(killed)["stage"] != "drawing":
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
+    program = halting_after(LONG // 2, "batch_job.annotated_video:_encodable")
+    with bench.start(killed, program=program) as process:
+        wait_until_halted(process)
+        assert bench.analysis(killed)["stage"] == "drawing"
         process.send_signal(number)
-        process.communicate(timeout=20)
+        process.send_signal(signal.SIGCONT)
+        process.communicate(timeout=60)
     assert process.returncode in (-signal.SIGKILL, EXIT_TRY_AGAIN)
     assert (bench.analysis(killed)["status"], bench.analysis(killed)["summary"]) == ("running", None)
 
@@ -178,9 +174,11 @@ def test_sigterm_ends_the_job_quickly_and_leaves_the_verdict_to_batch(
 ) -> None:
     """Spot, the time limit or TerminateJob: only Batch knows, and tells. What is committed stays."""
     request = bench.add_analysis(bench.upload(long_march), thumbnails=0)
-    with bench.start(request, CHUNK_FRAMES="2", AWS_BATCH_JOB_ATTEMPT=str(attempt)) as process:
-        wait_for_chunks(bench, request, 3, process)
+    program = halting_after(3, "batch_job.store:Store.write_chunk")
+    with bench.start(request, program=program, CHUNK_FRAMES="2", AWS_BATCH_JOB_ATTEMPT=str(attempt)) as process:
+        wait_until_halted(process)
         process.terminate()
+        process.send_signal(signal.SIGCONT)
         asked = time.monotonic()
         process.communicate(timeout=20)
     assert process.returncode == EXIT_TRY_AGAIN

@@ -6,6 +6,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 from botocore.exceptions import ReadTimeoutError
+from urllib3.exceptions import SSLError
 
 from batch_job.arriving import ArrivingFile
 from batch_job.errors import Interrupted, StorageUnavailable, VideoChanged, VideoMissing
@@ -76,8 +77,20 @@ def test_a_missing_object_is_told_from_a_missing_storage(bucket: MediaBucket, tm
         fetch(MediaBucket("no-such-bucket"), tmp_path)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(ReadTimeoutError(endpoint_url="storage"), id="nothing comes"),
+        pytest.param(SSLError("bad record mac"), id="a fault of TLS, which botocore passes on as it is"),
+    ],
+)
 def test_a_transfer_that_breaks_off_goes_on_where_it_stopped(
-    bucket: MediaBucket, s3_client: Any, media_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: MediaBucket,
+    s3_client: Any,
+    media_bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
 ) -> None:
     """botocore repeats requests, not answers that break off in the middle of a large video."""
     content = bytes(range(256)) * (4 << 12)
@@ -88,7 +101,7 @@ def test_a_transfer_that_breaks_off_goes_on_where_it_stopped(
         starts.append(file.there)
         if len(starts) < 3:
             file.add(next(parts)[:100_000])
-            raise ReadTimeoutError(endpoint_url="storage")
+            raise fault
         for part in parts:
             file.add(part)
 
@@ -96,6 +109,22 @@ def test_a_transfer_that_breaks_off_goes_on_where_it_stopped(
     fetch(bucket, tmp_path)
     assert starts == [0, 100_000, 200_000]
     assert (tmp_path / "video").read_bytes() == content
+
+
+def test_an_object_that_is_replaced_on_the_way_is_told_as_such(
+    bucket: MediaBucket, s3_client: Any, media_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever replaced it must hear of it, and not that the storage was away."""
+    put(s3_client, media_bucket, b"checked")
+
+    def breaking(self: MediaBucket, parts: Iterator[bytes], file: ArrivingFile) -> None:
+        file.add(next(parts)[:3])
+        put(s3_client, media_bucket, b"another")
+        raise ReadTimeoutError(endpoint_url="storage")
+
+    monkeypatch.setattr(MediaBucket, "_copy", breaking)
+    with pytest.raises(VideoChanged):
+        fetch(bucket, tmp_path)
 
 
 def test_a_transfer_in_which_nothing_arrives_is_given_up(

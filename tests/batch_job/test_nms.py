@@ -88,6 +88,17 @@ def test_boxes_without_area_do_no_harm() -> None:
     detections_from(candidates_in(raw, Keep(confidence=0.1)), SQUARE, iou=0.5)
 
 
+def test_a_box_that_is_no_number_takes_no_other_with_it() -> None:
+    """Half precision gives some where a sum was too large for it. Every comparison with them is false."""
+    raw = raw_output(5, anchors=40)
+    sound = detections_from(candidates_in(raw, Keep(confidence=0.1)), SQUARE, iou=0.5)
+    strange = np.array([[np.nan, 50], [50, 50], [20, np.inf], [20, 20], [0.99, 0.98], [0, 0], [0, 0]], np.float32)
+    found = detections_from(candidates_in(np.hstack((strange, raw)), Keep(confidence=0.1)), SQUARE, iou=0.5)
+    assert len(sound) > 5
+    np.testing.assert_array_equal(found.boxes, sound.boxes)
+    np.testing.assert_array_equal(found.confidence, sound.confidence)
+
+
 def test_nothing_found_is_no_rows() -> None:
     found = detections_from(candidates_in(raw_output(1), Keep(confidence=0.99999)), SQUARE, iou=0.5)
     assert (len(found), found.boxes.shape) == (0, (0, 4))

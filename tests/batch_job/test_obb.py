@@ -76,3 +76,13 @@ def test_boxes_without_area_and_an_empty_frame_do_no_harm() -> None:
     assert len(oriented_from(candidates_in(flat, Keep(confidence=0.1), extras=1), SQUARE, iou=0.5)) > 0
     nothing = oriented_from(candidates_in(flat, Keep(confidence=0.95), extras=1), SQUARE, iou=0.5)
     assert (len(nothing), nothing.boxes.shape, nothing.shapes) == (0, (0, 4), ())
+
+
+def test_a_box_that_is_no_number_takes_no_other_with_it() -> None:
+    raw = raw_output(5, anchors=40)
+    sound = oriented_from(candidates_in(raw, Keep(confidence=0.1), extras=1), SQUARE, iou=0.5)
+    turned_by_nothing = np.array([50, 50, 20, 20, 0.99, 0, 0, np.nan], np.float32)[:, None]
+    both = np.hstack((turned_by_nothing, raw))
+    found = oriented_from(candidates_in(both, Keep(confidence=0.1), extras=1), SQUARE, iou=0.5)
+    assert len(sound) > 5
+    np.testing.assert_array_equal(found.boxes, sound.boxes)

@@ -61,7 +61,7 @@ def test_the_relay_sends_each_message_at_least_once(own_database: Database, queu
     assert not own_database.owes()
     owed.add(str(own_database.analysis()))
     with worker(tmp_path / "log", "relay_outbox", **variables):
-        wait_until(lambda: not own_database.owes(), seconds=20)
+        wait_until(lambda: not own_database.owes())
     assert {json.loads(body)["analysis_id"] for body in received(queue)} == owed
 
 
@@ -74,8 +74,8 @@ def test_the_consumer_applies_each_event(own_database: Database, queue: Queue, t
             queue.send(job_event(told[-1], "RUNNABLE", job_id=f"job-{after}"))
             assert consumers.die("backend.manage", "consume_job_events", after=after) == -signal.SIGKILL
     with worker(tmp_path / "log", "consume_job_events", **variables):
-        wait_until(lambda: all(own_database.status(one) == "submitted" for one in told), seconds=40)
-        wait_until(lambda: queue.counts() == (0, 0), seconds=20)
+        wait_until(lambda: all(own_database.status(one) == "submitted" for one in told))
+        wait_until(lambda: queue.counts() == (0, 0))
     histories = [
         own_database.fetch("SELECT count(*) FROM videos_analysisevent WHERE analysis_id = %s", one) for one in told
     ]
@@ -162,12 +162,12 @@ def asked_of_a_dying_one(servers: Lives, after: int, video: UUID, headers: dict[
     """Did it answer before it died?"""
     server = ("uvicorn", "backend.config.asgi:application", "--port", "0")
     pid = servers.begin(*server, after=after, DIES_ON_SIGNAL="1")
-    wait_until(lambda: "Uvicorn running on" in servers.log.read_text(), seconds=60)
+    wait_until(lambda: "Uvicorn running on" in servers.log.read_text())
     address = servers.log.read_text().split("Uvicorn running on ")[1].split()[0]
     os.kill(pid, signal.SIGUSR1)
     try:
         answer = httpx.post(
-            f"{address}/api/analyses", json={"video": str(video)}, headers=headers, timeout=30, trust_env=False
+            f"{address}/api/analyses", json={"video": str(video)}, headers=headers, timeout=90, trust_env=False
         )
     except httpx.TransportError:
         return False

@@ -69,7 +69,7 @@ def test_an_event_is_told_again_where_the_answer_was_never_read(
     analysis = ended(own_database, receiver)
     receiver.delay_seconds = 60
     with process(tmp_path / "killed", "-m", "backend.manage", "deliver_webhooks", **variables) as sending:
-        wait_until(lambda: len(receiver.received) == 1, seconds=30)
+        wait_until(lambda: len(receiver.received) == 1)
         os.kill(sending.pid, signal.SIGKILL)
     receiver.delay_seconds = 0
     told_anew(own_database, variables, tmp_path)
@@ -91,8 +91,7 @@ def told_anew(database: Database, variables: dict[str, str], folder: Path) -> No
     put_off(database, "0")
     with worker(folder / "log", "deliver_webhooks", **variables):
         wait_until(
-            lambda: database.fetch("SELECT count(*) FROM webhooks_delivery WHERE state <> 'delivered'") == 0,
-            seconds=30,
+            lambda: database.fetch("SELECT count(*) FROM webhooks_delivery WHERE state <> 'delivered'") == 0
         )
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from client import Client
 from local.machine import Containers
-from local.ports import free_port
 from local.stack import StackSettings, running_stack
 from tests.images.conftest import BASE
 from tests.images.podman import Podman, jobs_of
@@ -26,7 +25,7 @@ def test_jobs_in_containers_store_what_processes_store(podman: Podman, videos: P
     """A real clip through API, queue, Lambda and Batch, twice; only where the job ran differs."""
     rows = []
     for containers in (None, Containers(engine="podman", base=BASE)):
-        settings = StackSettings(folder=tmp_path / "stack", port=free_port(), containers=containers)
+        settings = StackSettings(folder=tmp_path / "stack", port=0, containers=containers)
         with running_stack(settings) as stack, Client(stack.url, stack.api_key) as client:
             video_id = client.upload(videos / "bottle-detection.mp4")["id"]
             options = {"every_nth": 10, "confidence": 0.05}

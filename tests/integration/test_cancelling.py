@@ -1,6 +1,8 @@
 """An owner who cancels pays for nothing more: the job's process ends, or never begins."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import boto3
 import psutil
@@ -14,6 +16,13 @@ from client import ApiError
 from demo.video import DemoVideo, make_demo_video
 from local.aws import ENTERPRISE_QUEUE
 
+TRIES = 5
+AT_WORK = """
+SELECT frames_done > 0 AND status = 'running' AND NOT EXISTS (
+    SELECT FROM pg_stat_activity WHERE application_name = 'framebatch-job' AND xact_start IS NOT NULL
+) FROM videos_analysis WHERE id = %s
+"""
+
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory) -> DemoVideo:
@@ -21,9 +30,8 @@ def video(tmp_path_factory) -> DemoVideo:
 
 
 def test_the_job_of_a_cancelled_analysis_is_ended_and_a_retry_finishes(product, video):
-    analysis_id = product.request(video.path)
-    wait_until(lambda: product.client.analysis(analysis_id)["frames_done"] > 0)
-    waiting = product.client.cancel(analysis_id)
+    with at_work(product, video) as analysis_id:
+        waiting = product.client.cancel(analysis_id)
     assert waiting["status"] == "cancelled"
 
     # Terminated, unless it noticed sooner that it had lost the claim, and ended by itself.
@@ -45,14 +53,13 @@ def test_the_job_of_a_cancelled_analysis_is_ended_and_a_retry_finishes(product, 
 
 def test_a_job_that_waits_for_a_machine_never_gets_one(product, video):
     """The machine is taken by the first; the second is cancelled in the queue."""
-    first = product.request(video.path)
-    wait_until(lambda: product.client.analysis(first)["status"] == "running")
-    second = product.request(video.path)
-    wait_until(lambda: product.client.analysis(second)["batch_state"] == "RUNNABLE")
-    product.client.cancel(second)
-    wait_until(lambda: job(product, second)["status"] == "FAILED")
-    assert job(product, second)["isTerminated"] is True
-    product.client.cancel(first)
+    with at_work(product, video) as first:
+        second = product.request(video.path)
+        wait_until(lambda: product.client.analysis(second)["batch_state"] == "RUNNABLE")
+        product.client.cancel(second)
+        wait_until(lambda: job(product, second)["status"] == "FAILED")
+        assert job(product, second)["isTerminated"] is True
+        product.client.cancel(first)
     wait_until(lambda: not job_processes(product))
     with psycopg.connect(product.stack.database_url) as connection:
         query = "SELECT started_at FROM videos_analysis WHERE id = %s"
@@ -96,7 +103,37 @@ def words_of(process: psutil.Process) -> list[str]:
         return []
 
 
-def wait_until(true, seconds: float = 60.0) -> None:
+@contextmanager
+def at_work(product, video: DemoVideo) -> Iterator[str]:
+    """An analysis whose job stands still in the midst of its work, so that it cannot end before its time."""
+    for _ in range(TRIES):
+        analysis_id = product.request(video.path)
+        if process := halted(product, analysis_id):
+            break
+    else:
+        raise AssertionError("each job ended before it was met at work")
+    try:
+        yield analysis_id
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
+
+
+def halted(product, analysis_id: str) -> psutil.Process | None:
+    """Where frames are stored, and outside of every transaction, in which it would hold up whoever cancels."""
+    with psycopg.connect(product.stack.database_url, autocommit=True) as connection:
+        while product.client.analysis(analysis_id)["status"] != "succeeded":
+            for process in job_processes(product):
+                with suppress(psutil.NoSuchProcess):
+                    process.suspend()
+                    if connection.execute(AT_WORK, [analysis_id]).fetchone() == (True,):
+                        return process
+                    process.resume()
+            time.sleep(0.05)
+    return None
+
+
+def wait_until(true, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

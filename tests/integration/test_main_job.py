@@ -27,7 +27,11 @@ def crossing_state(product, crossing):
 def get(product) -> Callable[[str], dict]:
     def get(path: str) -> dict:
         headers = {"Authorization": f"Api-Key {product.stack.api_key}"}
-        return httpx.get(product.stack.url + path, headers=headers, trust_env=False).raise_for_status().json()
+        return (
+            httpx.get(product.stack.url + path, headers=headers, trust_env=False, timeout=90)
+            .raise_for_status()
+            .json()
+        )
 
     return get
 
@@ -91,7 +95,7 @@ def test_the_decode_report_tells_what_the_file_was(crossing, crossing_state):
 
 def test_the_exports_hold_what_the_job_stored(product, crossing, crossing_state, predictions):
     """Written by one part and read by another; the counts at the end of an export must agree."""
-    with httpx.Client(base_url=product.stack.url, trust_env=False) as client:
+    with httpx.Client(base_url=product.stack.url, trust_env=False, timeout=90) as client:
         client.headers["Authorization"] = f"Api-Key {product.stack.api_key}"
         links = crossing_state["links"]["exports"]
         files = {name: client.get(link).raise_for_status().content for name, link in links.items()}
@@ -117,14 +121,14 @@ def test_thumbnails_can_be_seen_and_only_by_signed_links(crossing_state, get):
     thumbnails = get(crossing_state["links"]["thumbnails"])["results"]
 
     assert len(thumbnails) == 6
-    answer = httpx.get(thumbnails[0]["url"], trust_env=False)
+    answer = httpx.get(thumbnails[0]["url"], trust_env=False, timeout=90)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
     assert answer.content.startswith(b"\xff\xd8\xff")
 
 
 def test_the_page_shows_the_result(product, crossing_state):
     """People read pages, not JSON."""
-    with httpx.Client(base_url=product.stack.url, follow_redirects=True, trust_env=False) as browser:
+    with httpx.Client(base_url=product.stack.url, follow_redirects=True, trust_env=False, timeout=90) as browser:
         login = browser.get(crossing_state["links"]["page"])
         token = login.cookies["csrftoken"]
         form = {"username": "demo", "password": product.stack.password, "csrfmiddlewaretoken": token}

@@ -84,7 +84,7 @@ def asked(product, path, body=None):
     headers = {"Authorization": f"Api-Key {product.stack.api_key}"}
     method = "GET" if body is None else "POST"
     answer = httpx.request(
-        method, product.stack.url + path, headers=headers, json=body, trust_env=False, timeout=30
+        method, product.stack.url + path, headers=headers, json=body, trust_env=False, timeout=90
     )
     assert answer.is_success, answer.text
     return answer.json()
@@ -92,4 +92,5 @@ def asked(product, path, body=None):
 
 def send(started, content):
     upload = started["upload"]
-    httpx.put(upload["url"], headers=upload["headers"], content=content, trust_env=False).raise_for_status()
+    answer = httpx.put(upload["url"], headers=upload["headers"], content=content, trust_env=False, timeout=90)
+    answer.raise_for_status()

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contract.jobs import JOB_DEFINITION_NAME, RETRY_STRATEGY, job_definition
+from local.ports import listening_on
 
 KILLED_ONCE = """
 import os, signal
@@ -96,17 +98,18 @@ def test_a_killed_job_runs_again_and_events_tell_of_it(
         retryStrategy=RETRY_STRATEGY,
         containerOverrides={"command": ["python", "-c", KILLED_ONCE]},
     )["jobId"]
-    seen = list[tuple[str, int]]()
-    deadline = time.monotonic() + 30
-    while ("SUCCEEDED", 2) not in seen:
-        assert time.monotonic() < deadline, seen
+    told = dict[str, tuple[str, int]]()  # by the event's id: one whose answer was late is sent again
+    deadline = time.monotonic() + 90
+    while ("SUCCEEDED", 2) not in told.values():
+        assert time.monotonic() < deadline, told
         for message in sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", []):
-            detail = json.loads(message["Body"])["detail"]
+            event = json.loads(message["Body"])
+            detail = event["detail"]
             assert detail["jobId"] == job_id
-            seen.append((detail["status"], len(detail["attempts"])))
+            told[event["id"]] = detail["status"], len(detail["attempts"])
             sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
     steps = ["RUNNABLE", "STARTING", "RUNNING"]
-    assert sorted(seen) == sorted([*((s, 0) for s in steps), *((s, 1) for s in steps), ("SUCCEEDED", 2)])
+    assert sorted(told.values()) == sorted([*((s, 0) for s in steps), *((s, 1) for s in steps), ("SUCCEEDED", 2)])
     (job,) = batch.describe_jobs(jobs=[job_id])["jobs"]
     assert [attempt["container"]["exitCode"] for attempt in job["attempts"]] == [137, 0]
     logs = [tmp_path / "logs" / f"{attempt['container']['logStreamName']}.log" for attempt in job["attempts"]]
@@ -117,7 +120,24 @@ def test_a_killed_job_runs_again_and_events_tell_of_it(
 def test_a_signal_ends_the_service_cleanly(stand_in: tuple[Any, str, str], number: signal.Signals) -> None:
     process, _, _ = stand_in
     process.send_signal(number)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
+
+
+def test_who_comes_before_it_is_ready_waits(tmp_path: Path) -> None:
+    """The stack holds the port for it, so that no other program takes it while it starts."""
+    with listening_on(0) as listening:
+        connection = HTTPConnection(*listening.getsockname())
+        connection.request("GET", "/stand-in/health")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local.batch", "--fd", str(listening.fileno()), "--log-dir", str(tmp_path)],
+            pass_fds=[listening.fileno()],
+            stdout=subprocess.DEVNULL,
+        )
+    with process:
+        assert json.load(connection.getresponse()) == {"status": "ok"}
+        connection.close()
+        process.terminate()
+    assert process.returncode == 0
 
 
 def test_a_service_whose_scheduler_broke_ends(tmp_path: Path) -> None:
@@ -127,5 +147,5 @@ def test_a_service_whose_scheduler_broke_ends(tmp_path: Path) -> None:
         "scheduler.Scheduler.tick = lambda *_: 1 / 0\n"
         f"raise SystemExit(__main__.main(['--port', '0', '--log-dir', {str(tmp_path)!r}]))"
     )
-    ended = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True, timeout=90, check=False)
     assert (ended.returncode, "ZeroDivisionError" in ended.stderr) == (1, True)

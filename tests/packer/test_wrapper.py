@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -43,8 +44,9 @@ def test_what_packer_says_is_passed_on_readably(call, ec2, variables):
 def test_what_packer_says_is_passed_on_while_it_works(fake_packer, variables, monkeypatch):
     """Also into a log: whoever watches a bake on GitHub for an hour must see how far it is."""
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
-    ended = fake_packer.with_name("ended")
-    fake_packer.write_text(f"#!/bin/sh\necho 1700000000,,ui,say,begun\nsleep 20\ntouch {ended}\n")
+    ended, goes_on = fake_packer.with_name("ended"), fake_packer.with_name("goes_on")
+    os.mkfifo(goes_on)  # which nobody writes to
+    fake_packer.write_text(f"#!/bin/sh\necho 1700000000,,ui,say,begun\nread _ < {goes_on}\ntouch {ended}\n")
     command = [sys.executable, "-m", "packer.packer_py_wrapper", "build", "--variables", variables]
 
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:

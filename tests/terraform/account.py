@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from typing import Any
 import boto3
 import httpx
 
-from local.ports import HOST, free_port
+from local.ports import HOST, listening_on
+from tests.terraform.running import REPOSITORY
 
 REGION = "us-east-1"
 
@@ -43,8 +43,8 @@ class Account:
 @contextmanager
 def account(log: Path) -> Iterator[Account]:
     """An empty one; the server writes a line for each request to `log`."""
-    port = free_port()
-    endpoint = f"http://{HOST}:{port}"
+    listening = listening_on(0)
+    endpoint = f"http://{HOST}:{listening.getsockname()[1]}"
     environment = {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "terraform",
@@ -55,32 +55,20 @@ def account(log: Path) -> Iterator[Account]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
-    with log.open("wb") as output:
+    with listening, log.open("wb") as output:
         server = subprocess.Popen(
-            [sys.executable, "-m", "tests.terraform.answered_once", str(port)],
+            [sys.executable, "-m", "tests.terraform.answered_once", str(listening.fileno())],
+            cwd=REPOSITORY,
             env=os.environ | environment | {"MOTO_ACM_VALIDATION_WAIT": "0"},
+            pass_fds=[listening.fileno()],
             stdout=output,
             stderr=output,
         )
     try:
-        with httpx.Client(base_url=endpoint, trust_env=False) as http:
-            _wait_for(http)
+        with httpx.Client(base_url=endpoint, trust_env=False, timeout=120) as http:  # it takes a while to start
             without_docker = {"batch": {"use_docker": False}, "lambda": {"use_docker": False}}
             http.post("/moto-api/config", json=without_docker).raise_for_status()
         yield Account(endpoint=endpoint, environment=environment, log=log)
     finally:
         server.kill()  # it keeps nothing, and a busy one would take its time
-        server.wait(10)
-
-
-def _wait_for(http: httpx.Client) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            http.get("/moto-api/")
-        except httpx.TransportError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+        server.wait(60)

@@ -1,4 +1,4 @@
-"""moto's server, on which a call that is tried again gets the answer of the first time.
+"""moto's server, on a socket that it inherits. A call that is tried again gets the answer of the first time there.
 
 An SDK tries again where it has not got the answer, and terraform then hears that what its own first try has made
 is there already. All tries of a call bear the same `amz-sdk-invocation-id`, and their number in `amz-sdk-request`:
@@ -14,7 +14,7 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.server import MotoRequestHandler
-from werkzeug.serving import run_simple
+from werkzeug.serving import make_server
 from werkzeug.test import run_wsgi_app
 
 from local.ports import HOST
@@ -57,4 +57,8 @@ class AnsweredOnce:
 
 if __name__ == "__main__":
     moto = DomainDispatcherApplication(create_backend_app)
-    run_simple(HOST, int(sys.argv[1]), AnsweredOnce(moto), threaded=True, request_handler=MotoRequestHandler)
+    served = AnsweredOnce(moto)
+    # The address is the socket's own, whatever is said here.
+    make_server(
+        HOST, 0, served, threaded=True, request_handler=MotoRequestHandler, fd=int(sys.argv[1])
+    ).serve_forever()

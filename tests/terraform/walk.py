@@ -69,7 +69,9 @@ class Walk:
         self.put(part, video.read_bytes())
 
     def put(self, signed: Any, content: bytes) -> None:
-        sent = httpx.request(signed["method"], signed["url"], headers=signed["headers"], content=content)
+        sent = httpx.request(
+            signed["method"], signed["url"], headers=signed["headers"], content=content, timeout=90
+        )
         assert sent.is_success, sent.text
 
     def finished(self, video_id: str) -> str:
