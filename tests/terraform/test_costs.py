@@ -38,7 +38,9 @@ class Declared:
         alarms = self.of("aws_cloudwatch_metric_alarm")
         metrics = [sum(bool(query["metric"]) for query in alarm["metric_query"] or ()) or 1 for alarm in alarms]
         (lifecycle,) = self.of("aws_s3_bucket_lifecycle_configuration")
-        old_versions = [days for rule in lifecycle["rule"] for days in rule["noncurrent_version_expiration"]]
+        (old_versions,) = [days for rule in lifecycle["rule"] for days in rule["noncurrent_version_expiration"]]
+        (versioning,) = self.of("aws_s3_bucket_versioning")
+        versioned = versioning["versioning_configuration"][0]["status"] == "Enabled"
         (cluster,) = self.of("aws_ecs_cluster")
         heard = self.of("aws_cloudwatch_log_metric_filter")
         text = (TERRAFORM / "environments" / name / "main.tf").read_text(encoding="utf-8")
@@ -56,7 +58,7 @@ class Declared:
             interface_endpoints=len(endpoints) * zones,
             zones=zones,
             machines_have_addresses=any(one["map_public_ip_on_launch"] for one in self.of("aws_subnet")),
-            old_version_days=old_versions[0]["noncurrent_days"] if old_versions else 0,
+            old_version_days=old_versions["noncurrent_days"] if versioned else 0,
             backup_days=database["backup_retention_period"],
             container_insights=cluster["setting"][0]["value"] == "enabled",
             secrets=len(self.of("aws_secretsmanager_secret")),
