@@ -1,7 +1,7 @@
 """One whole local stack for most tests of this folder, on one worker."""
 
 import logging
-from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,16 +40,33 @@ class Product:
         )
 
 
+_STACK = ExitStack()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.integration)
-            if "product" in getattr(item, "fixturenames", ()):
+            if _shares_the_stack(item):
                 item.add_marker(pytest.mark.xdist_group("stack"))
+    items.sort(key=_shares_the_stack)  # one after the other, also on a single worker
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """The stack ends with the last test that shares it: idle, it would still take its part of the machine from all
+    that come afterwards.
+    """
+    if nextitem is None or not _shares_the_stack(nextitem):
+        _STACK.close()
+
+
+def _shares_the_stack(item: pytest.Item) -> bool:
+    return "product" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def product(tmp_path_factory: pytest.TempPathFactory) -> Product:
     folder = tmp_path_factory.mktemp("stack")
     settings = StackSettings(
         folder=folder,
@@ -58,5 +75,6 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         max_receives=10,  # a poller that is killed, or stands still for so long, may have had it each time
         job_environment={"CHUNK_FRAMES": "8"},
     )
-    with running_stack(settings) as stack, Client(stack.url, stack.api_key, timeout=90) as client:
-        yield Product(stack=stack, client=client, folder=folder)
+    stack = _STACK.enter_context(running_stack(settings))
+    client = _STACK.enter_context(Client(stack.url, stack.api_key, timeout=90))
+    return Product(stack=stack, client=client, folder=folder)

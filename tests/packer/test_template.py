@@ -16,6 +16,8 @@ from packer.packer_py_wrapper.errors import PackerError
 from tests.images.bake import NEWER
 
 PROVISIONERS = REPOSITORY / "packer" / "provisioners"
+# Not in one piece: where a signal comes between two commands, the shell begins the next one and waits for its end.
+A_MINUTE = "for _ in $(seq 600); do sleep 0.1; done"
 VARIABLES = {
     "source_ami": "ami-0123",
     "python_url": "https://example.org/python.tar.gz",
@@ -126,7 +128,7 @@ def test_packers_reason_before_a_build_is_given(packer, tmp_path):
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=lambda stop: stop.name)
 def test_the_real_packer_hears_that_a_bake_is_stopped(packer, tmp_path, stop):
     """It is two processes, and the first of them leaves it to the second."""
-    _local_bake(tmp_path, "trap 'sleep 1' INT; echo begun; sleep 60")
+    _local_bake(tmp_path, f"trap 'sleep 1; exit 1' INT; echo begun; {A_MINUTE}")
 
     said = _stopped(tmp_path, stop)
 
@@ -142,7 +144,7 @@ def test_a_stopped_bake_is_over_when_packer_has_cleaned_up(tmp_path, monkeypatch
     In the background, a shell has its processes ignore SIGINT, and they hand that down.
     """
     packer = tmp_path / "packer"
-    packer.write_text("#!/bin/sh\ntrap 'sleep 1; echo removed; exit 1' INT\necho begun\nsleep 60\n")
+    packer.write_text(f"#!/bin/sh\ntrap 'sleep 1; echo removed; exit 1' INT\necho begun\n{A_MINUTE}\n")
     packer.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
