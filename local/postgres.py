@@ -38,11 +38,17 @@ def running_postgres(folder: Path) -> Iterator[str]:
 def started_patiently(start: Callable[[], None]) -> None:
     """The wheel gives a server ten seconds to start, and a busy machine may take longer: it goes on meanwhile."""
     deadline = time.monotonic() + _START_SECONDS
+    begun = False
     while True:
         try:
             start()
-        except (subprocess.TimeoutExpired, AssertionError):  # the wheel asserts that one that runs is ready
+        # The wheel asserts that one that runs is ready, and reads a log of one that may not have begun it.
+        except (subprocess.TimeoutExpired, AssertionError, FileNotFoundError):
+            begun = True
             if time.monotonic() > deadline:
+                raise
+        except subprocess.CalledProcessError:  # where one is on its way, a second finds its folder taken
+            if not begun or time.monotonic() > deadline:
                 raise
         else:
             return

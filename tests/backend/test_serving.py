@@ -57,7 +57,7 @@ def test_access_log_tells_what_was_asked_and_no_token_of_a_forgotten_password(da
     """It is good for days, and whoever has it sets the password."""
     with serving(log := tmp_path / "log", DATABASE_URL=database_url) as client:
         assert client.get("/password/new/MQ/d1f2a3-token").status_code == 200
-        wait_until(lambda: "GET /password/new/MQ/..." in log.read_text(), seconds=10)
+        wait_until(lambda: "GET /password/new/MQ/..." in log.read_text())
     assert "token" not in log.read_text()
 
 

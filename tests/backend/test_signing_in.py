@@ -135,7 +135,7 @@ def test_forgotten_password_is_replaced_by_mail(person: User, settings: Any):
     known = browser.post("/password/forgotten", {"email": "ada@example.org"}, follow=True)
     unknown = browser.post("/password/forgotten", {"email": "nobody@example.org"}, follow=True)
     assert known.redirect_chain == unknown.redirect_chain
-    wait_until(lambda: bool(mail.outbox), seconds=10)
+    wait_until(lambda: bool(mail.outbox))
     (message,) = mail.outbox
     link = re.search(r"http://testserver(/password/new/\S+)", message.body)
     page = browser.get(link[1], follow=True)

