@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -356,47 +356,3 @@ def test_server_stops_when_told_although_somebody_listens(module_database_url: s
         wait_until(lambda: "Uvicorn running on " in log.read_text())
         asyncio.run(scene(running))
     assert "Traceback" not in log.read_text()
-
-
-@contextmanager
-def heard(url: str) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Gives what has been told until it is asked."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("LISTEN framebatch_live")
-
-        def told() -> list[dict[str, Any]]:
-            with psycopg.connect(url, autocommit=True) as other:
-                other.execute("NOTIFY framebatch_live, 'the last'")  # they come in the order of their commits
-            heard = []
-            for notify in connection.notifies(timeout=PATIENCE_SECONDS):
-                if notify.payload == "the last":
-                    return heard
-                heard.append(json.loads(notify.payload))
-            raise AssertionError(f"the last is missing after {heard}")
-
-        yield told
-
-
-def test_progress_is_told_a_hundred_times_at_most(module_database_url: str):
-    """A long video has thousands of chunks."""
-    database = Live(module_database_url)
-    analysis = database.analysis()
-    with heard(module_database_url) as notices:
-        with psycopg.connect(database.url, autocommit=True) as connection:
-            for done in range(0, 5001, 5):
-                connection.execute(
-                    "UPDATE videos_analysis SET frames_done = %s, frames_total = 5000 WHERE id = %s",
-                    [done, analysis],
-                )
-        told = notices()
-    assert 90 <= len(told) <= 102
-    assert {notice["analysis"] for notice in told} == {str(analysis)}
-
-
-def test_nothing_is_told_of_what_is_taken_back(module_database_url: str):
-    database = Live(module_database_url)
-    analysis = database.analysis()
-    with heard(module_database_url) as notices, psycopg.connect(database.url) as connection:
-        append(connection, analysis, "running")
-        connection.rollback()
-        assert notices() == []
