@@ -4,6 +4,7 @@ from functools import partial
 
 from django.db import close_old_connections
 
+from backend.gateways.request_queue import BATCH
 from backend.videos.assembling import assemble_once
 from backend.videos.cancelling import cancel_owed
 from backend.videos.consuming import apply_dead_request, apply_job_event, consume_once
@@ -25,8 +26,7 @@ from backend.webhooks.recording import forget_old
 
 RELAY_IDLE_SECONDS = 0.2
 OWED_CALLS_IDLE_SECONDS = 1.0
-ASSEMBLER_IDLE_SECONDS = 0.2  # somebody may be waiting for it
-PROBER_IDLE_SECONDS = 0.2  # and for this
+PROBER_IDLE_SECONDS = 0.2  # somebody may be waiting for it
 EXPIRY_IDLE_SECONDS = 60.0
 RECONCILER_IDLE_SECONDS = 60.0
 RETENTION_IDLE_SECONDS = 3600.0
@@ -36,13 +36,21 @@ FORGET_IDLE_SECONDS = 3600.0
 POLL_IDLE_SECONDS = 0.0  # an empty long poll has waited already
 
 # S3 may take minutes over one upload, and one client may finish several at once, while others wait for small ones.
-ASSEMBLERS = ("assembler", "second assembler", "third assembler", "fourth assembler")
+# By name, how long each waits where there is nothing to do: a lone file is soon found by the first of them.
+ASSEMBLERS = {"assembler": 0.2, "second assembler": 1.0, "third assembler": 1.0, "fourth assembler": 1.0}
 
 NOT_NEEDED = "The analysis was cancelled, or has another job."  # the reason AWS Batch shows
 
 
 def relay() -> tuple[Step, float]:
-    return _releasing(partial(relay_once, request_queue())), RELAY_IDLE_SECONDS
+    queue = request_queue()
+
+    def step() -> int:
+        taken = relay_once(queue)
+        # Where a batch was not full, none waits: those of the next moment share a call, and so all calls after it.
+        return taken if taken == BATCH else 0
+
+    return _releasing(step), RELAY_IDLE_SECONDS
 
 
 def job_events() -> tuple[Step, float]:
@@ -64,8 +72,8 @@ def owed_calls() -> tuple[Step, float]:
     return _releasing(partial(settle_once, calls)), OWED_CALLS_IDLE_SECONDS
 
 
-def assembler() -> tuple[Step, float]:
-    return _releasing(partial(assemble_once, media_bucket())), ASSEMBLER_IDLE_SECONDS
+def assembler(name: str) -> tuple[Step, float]:
+    return _releasing(partial(assemble_once, media_bucket())), ASSEMBLERS[name]
 
 
 def prober() -> tuple[Step, float]:
@@ -113,7 +121,7 @@ LOOPS = {
     "job-events consumer": job_events,
     "dead-requests consumer": dead_requests,
     "owed calls": owed_calls,
-    **dict.fromkeys(ASSEMBLERS, assembler),
+    **{name: partial(assembler, name) for name in ASSEMBLERS},
     "prober": prober,
     "upload expiry": upload_expiry,
     "reconciler": reconciler,

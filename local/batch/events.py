@@ -1,10 +1,14 @@
 """Job state change events, as EventBridge delivers them to an SQS queue ("AWS Batch events" in the user guide)."""
 
+import contextlib
+import itertools
 import json
 import logging
 import queue
 import threading
+import time
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -17,6 +21,8 @@ from local.batch.registry import Place
 
 logger = logging.getLogger(__name__)
 
+_BATCH = 10  # SendMessageBatch takes no more
+_LINGER_SECONDS = 0.1  # EventBridge takes about half a second; what comes meanwhile shares a call
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 5.0
 _CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "max_attempts": 1})
 
@@ -81,20 +87,35 @@ class SqsEvents:
     def _deliver(self) -> None:
         try:
             while (event := self._waiting.get()) is not None:
-                self._send(json.dumps(event))
+                if self._waiting.empty():
+                    time.sleep(_LINGER_SECONDS)
+                self._send([json.dumps(one) for one in (event, *itertools.islice(self._others(), _BATCH - 1))])
         finally:
             if self._client is not None:
                 self._client.close()
 
-    def _send(self, body: str) -> None:
+    def _others(self) -> Iterator[Event]:
+        """That wait as well, up to the end."""
+        with contextlib.suppress(queue.Empty):
+            while (event := self._waiting.get_nowait()) is not None:
+                yield event
+            self._waiting.put(None)
+
+    def _send(self, bodies: list[str]) -> None:
         wait = _FIRST_WAIT_SECONDS
-        while not self._closing.is_set():
+        while bodies and not self._closing.is_set():
             try:
                 if self._client is None:
                     self._client = boto3.client("sqs", config=_CONFIG)
-                self._client.send_message(QueueUrl=self._queue_url, MessageBody=body)
-                return
+                entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(bodies)]
+                answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
+                refused = answer.get("Failed", ())
+                if not refused:
+                    return
+                bodies = [bodies[int(entry["Id"])] for entry in refused]
+                cause: object = refused[0]
             except (ClientError, BotoCoreError) as exc:
-                logger.warning("job event not delivered, trying again in %.1f s: %s", wait, exc)
-                self._closing.wait(wait)
-                wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+                cause = exc
+            logger.warning("%d job events not delivered, trying again in %.1f s: %s", len(bodies), wait, cause)
+            self._closing.wait(wait)
+            wait = min(2 * wait, _LONGEST_WAIT_SECONDS)

@@ -90,6 +90,10 @@ class Candidate:
     share: str
     priority: int
     order: int
+    rank: tuple[int, int] = field(init=False)  # inside its share; the least is first
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rank", (-self.priority, self.order))
 
 
 def next_candidate(
@@ -103,7 +107,7 @@ def next_candidate(
     best_of: dict[str, Candidate] = {}
     for candidate in candidates:
         best = best_of.get(candidate.share)
-        if best is None or _rank(candidate) < _rank(best):
+        if best is None or candidate.rank < best.rank:
             best_of[candidate.share] = candidate
 
     def standing(candidate: Candidate) -> tuple[float, float, int]:
@@ -111,7 +115,3 @@ def next_candidate(
         return (usage.get(candidate.share, 0.0) * weight, weight, candidate.order)
 
     return min(best_of.values(), key=standing, default=None)
-
-
-def _rank(candidate: Candidate) -> tuple[int, int]:
-    return (-candidate.priority, candidate.order)

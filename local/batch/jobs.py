@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from local.batch.capacity import Resources, resources_of
+from local.batch.fairshare import Candidate
 
 ESSENTIAL_CONTAINER = "Essential container in task exited"
 TIMED_OUT = "Job attempt duration exceeded timeout"
@@ -92,9 +93,15 @@ class Job:
     is_cancelled: bool = False
     is_terminated: bool = False
     resources: Resources = field(init=False)
+    candidate: Candidate = field(init=False)
 
     def __post_init__(self) -> None:
         self.resources = resources_of(self.container)
+        # Children of one array share its place in the line; their index decides among them.
+        place = self.order * 10_000 + (self.index or 0)
+        # A queue without shares has no priorities either: first in, first out.
+        priority = 0 if self.share is None else self.priority
+        self.candidate = Candidate(self.id, self.share or "", priority, place)
 
     @property
     def is_array_parent(self) -> bool:

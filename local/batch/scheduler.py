@@ -7,7 +7,7 @@ guide and API reference.
 
 import secrets
 import uuid
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,11 +47,14 @@ class Scheduler:
     time_scale: float = 1.0
     stop_grace_seconds: float = STOP_GRACE_SECONDS
     jobs: dict[str, Job] = field(default_factory=dict)
+    named: dict[str, list[Job]] = field(default_factory=lambda: defaultdict(list))  # by name, in lower case
     children: dict[str, list[Job]] = field(default_factory=dict)
     changes: deque[Change] = field(default_factory=deque)
     placement: Placement = field(init=False)
     _effects: deque[Effect] = field(default_factory=deque)
     _open: dict[str, Job] = field(default_factory=dict)  # not finished
+    _unready: dict[str, Job] = field(default_factory=dict)  # SUBMITTED or PENDING, parents of arrays among them
+    _timed: dict[str, Job] = field(default_factory=dict)  # on a machine, or never to have one: what has deadlines
     _submitted: int = 0
 
     def __post_init__(self) -> None:
@@ -78,8 +81,12 @@ class Scheduler:
             created_at=_milliseconds(now),
             order=self._submitted,
         )
-        self.jobs[job.id] = self._open[job.id] = job
+        self._add(job)
         return job
+
+    def _add(self, job: Job) -> None:
+        self.jobs[job.id] = self._open[job.id] = self._unready[job.id] = job
+        self.named[job.name.lower()].append(job)
 
     def cancel(self, job_id: str, reason: str, now: float) -> None:
         """CancelJob: "Jobs that progressed to the STARTING or RUNNING state aren't canceled. However, the API
@@ -191,28 +198,32 @@ class Scheduler:
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do even if nobody calls."""
-        return min((moment for job in self._open.values() for moment in self._deadlines(job)), default=None)
+        return min((moment for _, moment in self._deadlines()), default=None)
 
-    def _deadlines(self, job: Job) -> list[float]:
-        return deadlines_of(job, self.registry.queue(job.queue_arn), self.time_scale)
+    def _deadlines(self) -> list[tuple[Job, float]]:
+        return [
+            (job, moment)
+            for job in self._timed.values()
+            for moment in deadlines_of(job, self.registry.queue(job.queue_arn), self.time_scale)
+        ]
 
     def _spawn_children(self, now: float) -> None:
-        parents = [job for job in self._open.values() if job.is_array_parent and job.id not in self.children]
+        parents = [job for job in self._unready.values() if job.is_array_parent and job.id not in self.children]
         for parent in parents:
             self.children[parent.id] = []
             for index in range(parent.array_size or 0):
                 arn = self.registry.place.arn(f"job/{parent.id}:{index}")
                 child = child_of(parent, index, arn=arn, created_at=_milliseconds(now))
-                self.jobs[child.id] = self._open[child.id] = child
+                self._add(child)
                 self.children[parent.id].append(child)
                 self._tell(child, now)
 
     def _follow_dependencies(self, now: float) -> bool:
         moved = False
-        for job in list(self._open.values()):
+        for job in list(self._unready.values()):
             if job.is_array_parent:
                 moved |= self._follow_children(job, now)
-            elif job.status in (JobStatus.SUBMITTED, JobStatus.PENDING):
+            else:
                 moved |= self._follow_others(job, now)
         return moved
 
@@ -260,13 +271,13 @@ class Scheduler:
         for job, why in blocked:
             if job.status_reason != why:
                 job.status_reason, job.blocked_since = why, now
+                self._timed[job.id] = job
                 self._tell(job, now, blocks_queue=True)
 
     def _watch_the_clock(self, now: float) -> None:
-        for job in list(self._open.values()):
-            for moment in self._deadlines(job):
-                if moment <= now:
-                    self._deadline_passed(job, now)
+        for job, moment in self._deadlines():
+            if moment <= now:
+                self._deadline_passed(job, now)
 
     def _deadline_passed(self, job: Job, now: float) -> None:
         if job.stop is not None:
@@ -283,6 +294,14 @@ class Scheduler:
 
     def _enter(self, job: Job, status: JobStatus, now: float, reason: str | None = None) -> None:
         job.status, job.status_reason = status, reason
+        if status is not JobStatus.PENDING:
+            self._unready.pop(job.id, None)
+        if status in PLACED:
+            self._timed[job.id] = job
+        else:
+            self._timed.pop(job.id, None)
+        if status is JobStatus.RUNNABLE:
+            self.placement.add(job)
         if status is not JobStatus.RUNNABLE:
             job.blocked_since = None
         if status in FINISHED:

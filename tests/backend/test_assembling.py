@@ -110,7 +110,7 @@ def test_upload_over_which_s3_takes_long_holds_up_no_other(
         return bool(Video.objects.get(pk=pk).etag)
 
     monkeypatch.setattr(MediaBucket, "complete_parts", slow_for_one)
-    assemblers = [Loop(name, worker.assembler()[0], stop, idle_seconds=0.05) for name in worker.ASSEMBLERS]
+    assemblers = [Loop(name, worker.assembler(name)[0], stop, idle_seconds=0.05) for name in worker.ASSEMBLERS]
     try:
         for assembler in assemblers:
             assembler.start()

@@ -16,16 +16,25 @@ from local.batch.registry import Place
 
 
 class UnreachableSqs:
-    """An SQS that is away for the first calls."""
+    """An SQS that is away for the first calls, and refuses what holds one of these words, once each."""
 
-    def __init__(self, calls: int) -> None:
-        self.calls, self.bodies = calls, list[str]()
+    def __init__(self, calls: int, *refused: str) -> None:
+        self.calls, self.refused, self.bodies = calls, list(refused), list[str]()
 
-    def send_message(self, *, QueueUrl: str, MessageBody: str) -> None:
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:
         if self.calls:
             self.calls -= 1
             raise EndpointConnectionError(endpoint_url=QueueUrl)
-        self.bodies.append(MessageBody)
+        assert 1 <= len(Entries) <= 10
+        failed = []
+        for entry in Entries:
+            word = next((word for word in self.refused if word in entry["MessageBody"]), None)
+            if word is None:
+                self.bodies.append(entry["MessageBody"])
+            else:
+                self.refused.remove(word)
+                failed.append({"Id": entry["Id"], "Code": "InternalError", "SenderFault": False})
+        return {"Failed": failed}
 
     def close(self) -> None:
         pass
@@ -104,6 +113,25 @@ def test_no_event_is_lost_while_sqs_is_away(eventually: Callable[..., Any]) -> N
     assert eventually(lambda: len(sqs.bodies) == 3)
     assert sqs.bodies == ['{"n": 0}', '{"n": 1}', '{"n": 2}']
     sink.close()
+
+
+def test_no_event_is_lost_that_sqs_refuses_among_others(eventually: Callable[..., Any]) -> None:
+    sqs = UnreachableSqs(1, '"n": 3}', '"n": 7}')
+    sink = SqsEvents("http://queue", sqs)
+    for number in range(25):
+        sink.put({"n": number})
+    assert eventually(lambda: len(sqs.bodies) == 25)
+    assert {json.loads(body)["n"] for body in sqs.bodies} == set(range(25))
+    sink.close()
+
+
+def test_closing_sends_what_waits() -> None:
+    sqs = UnreachableSqs(0)
+    sink = SqsEvents("http://queue", sqs, last_chance_seconds=60)
+    for number in range(25):
+        sink.put({"n": number})
+    sink.close()
+    assert len(sqs.bodies) == 25
 
 
 def test_closing_does_not_wait_for_an_sqs_that_stays_away() -> None:

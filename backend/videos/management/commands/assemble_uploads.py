@@ -10,4 +10,4 @@ class Command(BaseCommand):
     help = "Has uploads in parts put together once all has arrived, until SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        run_until_told({name: worker.assembler() for name in worker.ASSEMBLERS})
+        run_until_told({name: worker.assembler(name) for name in worker.ASSEMBLERS})
