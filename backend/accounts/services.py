@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from django.utils import timezone
 from backend.accounts.errors import MOST_API_KEYS, TooManyApiKeys
 from backend.accounts.models import ApiKey, User
 from backend.accounts.scopes import ALL
-from backend.config.prepared import Both, Prepared
+from backend.config.prepared import Prepared
 
 Other = TypeVar("Other", bound=Model)
 
@@ -75,17 +75,27 @@ def revoke_api_key(*, user: User, api_key_id: int) -> bool:
         return True
 
 
+def prefix_of(key: str) -> str | None:
+    """What a key's row is found by; None where it has not the form of a key."""
+    match = _KEY.fullmatch(key)
+    return None if match is None else match["prefix"]
+
+
 def use_api_key(key: str) -> ApiKey | None:
     """The row of a key that is not revoked or expired and whose user is active; notes the use, once a minute."""
-    match = _KEY.fullmatch(key)
-    row = None if match is None else KEY_OF_PREFIX.first(match["prefix"])
+    prefix = prefix_of(key)
+    row = None if prefix is None else KEY_OF_PREFIX.first(prefix)
     return row if row is not None and _use(row, key) else None
 
 
-def use_api_key_for(key: str, wanted: Both[ApiKey, Other], *values: Any) -> tuple[ApiKey, Other] | None:
-    """The key's row, as of `use_api_key`, and what `wanted` finds of its user's; None where either lacks."""
-    match = _KEY.fullmatch(key)
-    found = None if match is None else wanted.first(match["prefix"], *values)
+def use_api_key_for(
+    key: str, find: Callable[..., tuple[ApiKey, Other] | None], *values: Any
+) -> tuple[ApiKey, Other] | None:
+    """The key's row, as of `use_api_key`, and what `find` gives for the key's prefix and these values; None where
+    either lacks.
+    """
+    prefix = prefix_of(key)
+    found = None if prefix is None else find(prefix, *values)
     return found if found is not None and _use(found[0], key) else None
 
 

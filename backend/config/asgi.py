@@ -6,25 +6,26 @@ import os
 from collections.abc import MutableMapping
 from typing import Any
 
-from a2wsgi import WSGIMiddleware
 from django.core.asgi import get_asgi_application
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
-from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.config.settings")
 
 _unhurried = get_asgi_application()
 
 # The rest needs the models, which are there only now.
+from backend.config.brief import BriefHandler  # noqa: E402
 from backend.config.logs import WithoutTokens  # noqa: E402
 from backend.config.parsers import MOST_BYTES, BodyTooLarge  # noqa: E402
 from backend.config.settings import DATABASES  # noqa: E402
 from backend.live.streaming import LiveStreams, Receive, Scope, Send, send_whole  # noqa: E402
+from backend.videos.poll_lane import PollLane  # noqa: E402
 from backend.videos.problems import problem  # noqa: E402
 
 # As many threads as the pool has connections.
-_brief = WSGIMiddleware(get_wsgi_application(), workers=DATABASES["default"]["OPTIONS"]["pool"]["max_size"])
+_brief = BriefHandler(threads=DATABASES["default"]["OPTIONS"]["pool"]["max_size"])
+_polls = PollLane(_brief)
 
 
 # Requests that are asked often, and answered by the database alone.
@@ -37,11 +38,11 @@ async def _django(scope: Scope, receive: Receive, send: Send) -> None:
     starts one for each request, which costs more than such an answer does (docs/performance.md).
     """
     if _is_brief(scope):
-        await _brief(scope, receive, send)
+        await send_whole(await _polls.answer(scope) or await _brief.answer(scope), send)
     elif _is_brief_with_body(scope):
         # It gets a thread when all of it has come, or none.
         if (body := await _whole_body(receive)) is not None:
-            await _brief(scope, _again(body, receive), send)
+            await send_whole(await _brief.answer(scope, body), send)
     else:
         try:
             await _unhurried(scope, _bounded(receive), send)
@@ -52,14 +53,14 @@ async def _django(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _is_brief(scope: Scope) -> bool:
     """May it have one of the few threads? Not where a client can make it wait: by a body that does not come, or by
-    an export that it reads slowly. Nor what tells that we live; nor what WSGI would take for something else.
+    an export that it reads slowly. Nor what tells that we live; nor what may be no text.
     """
     return (
         scope["type"] == "http"
         and scope["method"] in ("GET", "HEAD")
         and "/exports/" not in scope["path"]
         and scope["path"] not in ("/healthz", "/readyz")
-        and _is_plain(scope)
+        and scope["query_string"].isascii()
     )
 
 
@@ -67,11 +68,7 @@ def _is_brief_with_body(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in _ASKED_OFTEN:
         return False
     length = dict(scope["headers"]).get(b"content-length", b"")
-    return length.isdigit() and int(length) <= _SMALL_BYTES and _is_plain(scope)
-
-
-def _is_plain(scope: Scope) -> bool:
-    return scope["query_string"].isascii() and not any(b"_" in name for name, _ in scope["headers"])
+    return length.isdigit() and int(length) <= _SMALL_BYTES and scope["query_string"].isascii()
 
 
 async def _whole_body(receive: Receive) -> bytes | None:
@@ -97,16 +94,6 @@ def _bounded(receive: Receive) -> Receive:
         return message
 
     return receive_bounded
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """`body` as if it came now, and then whatever comes."""
-    first: list[MutableMapping[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive_again() -> MutableMapping[str, Any]:
-        return first.pop() if first else await receive()
-
-    return receive_again
 
 
 application = LiveStreams(_django)

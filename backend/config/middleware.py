@@ -52,8 +52,8 @@ class RateLimitHeaders:
 
 
 class StaticFiles(WhiteNoiseMiddleware):
-    """Sends each file, all of them small, in one piece. In many, whoever reads slowly would hold one of the few
-    threads of WSGI (config.asgi); and where a request comes by ASGI after all, Django warns of ordinary streams.
+    """Sends each file, all of them small, in one piece: what `config.brief` answers is whole, and elsewhere Django
+    warns of ordinary streams.
     """
 
     @staticmethod

@@ -50,16 +50,23 @@ def run_prepared(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> t
 
     Raises Django's database errors.
     """
-    try:
-        return _run(statement, values)
-    except NotSupportedError:
-        # A migration has changed a column's type, and PostgreSQL refuses the old plan as long as the connection
-        # lives. A transaction has failed as a whole, and its ROLLBACK drops the plans.
-        if connection.in_atomic_block:
-            raise
-        connection.connection.close()  # the pool makes another in its place
-        connection.close()
-        return _run(statement, values)
+    for _ in range(_most_connections()):
+        try:
+            return _run(statement, values)
+        except NotSupportedError:
+            # A migration has changed a column's type, and PostgreSQL refuses the old plan as long as the connection
+            # lives; all of the pool may have it. A transaction has failed as a whole, and its ROLLBACK drops the
+            # plans.
+            if connection.in_atomic_block:
+                raise
+            connection.connection.close()  # the pool makes another in its place
+            connection.close()
+    return _run(statement, values)
+
+
+def _most_connections() -> int:
+    pool = connection.settings_dict["OPTIONS"].get("pool")
+    return int(pool["max_size"]) if pool else 1
 
 
 def _run(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> tuple[Any, ...] | None:
@@ -86,7 +93,7 @@ class Prepared(Generic[Row]):
         return self.compiled.first(values)
 
     @cached_property
-    def compiled(self) -> "_Compiled[Row]":
+    def compiled(self) -> "Compiled[Row]":
         query = self._make(*self._examples).order_by()[:1].query
         compiler = query.get_compiler(connection=connection)
         sql, parameters = compiler.as_sql()
@@ -98,7 +105,7 @@ class Prepared(Generic[Row]):
         }
         if sorted(places.values()) != list(range(len(self._examples))):
             raise ValueError("each example must stand in the query once")
-        return _Compiled(sql, parameters, places, len(compiler.select), _builder(compiler))
+        return Compiled(sql, parameters, places, len(compiler.select), _builder(compiler))
 
 
 class Both(Generic[Row, Other]):
@@ -112,10 +119,10 @@ class Both(Generic[Row, Other]):
 
     def first(self, *values: Any) -> tuple[Row, Other] | None:
         """With the values of `first`, and then those of `then` but its first. Raises Django's database errors."""
-        return self._compiled.first(values)
+        return self.compiled.first(values)
 
     @cached_property
-    def _compiled(self) -> "_Compiled[tuple[Row, Other]]":
+    def compiled(self) -> "Compiled[tuple[Row, Other]]":
         one, other = self._first.compiled, self._then.compiled
         (joint,) = (place for place, number in other.places.items() if number == 0)
         holes = ["%s"] * len(other.parameters)
@@ -125,7 +132,7 @@ class Both(Generic[Row, Other]):
             for place, number in other.places.items()
             if number > 0
         }
-        return _Compiled(
+        return Compiled(
             f"WITH one AS ({one.sql}) SELECT one.*, other.* FROM one, ({_with(other.sql, holes)}) AS other",
             (*one.parameters, *other.parameters[:joint], *other.parameters[joint + 1 :]),
             one.places | beyond,
@@ -135,7 +142,7 @@ class Both(Generic[Row, Other]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Compiled(Generic[Found]):
+class Compiled(Generic[Found]):
     sql: str
     parameters: tuple[Any, ...]
     places: dict[int, int]  # which value takes which parameter's place
@@ -143,11 +150,15 @@ class _Compiled(Generic[Found]):
     build: Callable[[Any], Found]
 
     def first(self, values: Sequence[Any]) -> Found | None:
+        row = run_prepared(self.sql, self.given(values))
+        return None if row is None else self.build(row)
+
+    def given(self, values: Sequence[Any]) -> list[Any]:
+        """The statement's parameters with these values in their places."""
         given = list(self.parameters)
         for place, number in self.places.items():
             given[place] = values[number]
-        row = run_prepared(self.sql, given)
-        return None if row is None else self.build(row)
+        return given
 
 
 def _with(sql: str, placeholders: Sequence[str]) -> str:

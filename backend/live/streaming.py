@@ -209,6 +209,7 @@ async def _gone(receive: Receive, subscription: Subscription) -> None:
 
 
 async def send_whole(response: HttpResponse, send: Send) -> None:
-    headers = [(name.encode(), value.encode()) for name, value in response.items()]
+    headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
+    headers += [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": response.content})

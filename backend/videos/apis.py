@@ -32,7 +32,7 @@ from backend.videos.filters import analyses_where
 from backend.videos.models import Analysis
 from backend.videos.polling import polled, with_poll_headers
 from backend.videos.queries import AnalysisQuery
-from backend.videos.quick_polls import quick_answer
+from backend.videos.quick_polls import LeftToThread, quick_answer
 from backend.videos.representations import analysis_document
 
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -143,7 +143,7 @@ class AnalysisDetail(APIView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         answer = quick_answer(request, self, **kwargs)
         if answer is None:
-            return super().dispatch(request, *args, **kwargs)
+            return LeftToThread() if hasattr(request, "found") else super().dispatch(request, *args, **kwargs)
         answer["Allow"] = ", ".join(self.allowed_methods)
         return answer
 

@@ -1,6 +1,8 @@
 """A pooled connection that the server has closed serves nobody; one that lives is not asked whether it does."""
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,11 +52,11 @@ def test_what_the_server_says_by_itself_costs_a_question_and_no_connection(datab
         psycopg.connect(database_url, autocommit=True) as other,
     ):
         pooled.execute("LISTEN something")
-        assert not base._has_spoken(pooled)
+        assert not base.has_spoken(pooled)
         other.execute("NOTIFY something")
-        wait_until(lambda: base._has_spoken(pooled))
+        wait_until(lambda: base.has_spoken(pooled))
         base.ConnectionPool.check_connection(pooled)
-        assert not base._has_spoken(pooled)
+        assert not base.has_spoken(pooled)
 
 
 def test_prepared_statement_is_planned_once_on_a_connection():
@@ -105,6 +107,26 @@ def test_statement_is_prepared_anew_where_a_migration_changed_a_columns_type(alt
     altered("ALTER TABLE changing ALTER number TYPE text")
     altered("ALTER TABLE changing ALTER number TYPE bigint USING number::bigint")
     assert prepared.run_prepared(ask, [1]) == (7,)
+    assert prepared.run_prepared(ask, [1]) == (7,)
+
+
+def test_statement_is_prepared_anew_however_many_pooled_connections_have_the_old_plan(
+    altered: Callable[[str], None],
+):
+    ask = "SELECT number FROM changing WHERE number > %s"
+    together = threading.Barrier(6)
+
+    def ask_and_give_back() -> None:
+        together.wait(60)
+        assert prepared.run_prepared(ask, [1]) == (7,)
+        together.wait(60)  # until then each has a connection of its own
+        connection.close()
+
+    with ThreadPoolExecutor(6) as threads:
+        for asked in [threads.submit(ask_and_give_back) for _ in range(6)]:
+            asked.result()
+    altered("ALTER TABLE changing ALTER number TYPE bigint")
+    connection.close()
     assert prepared.run_prepared(ask, [1]) == (7,)
 
 

@@ -61,6 +61,23 @@ def test_access_log_tells_what_was_asked_and_no_token_of_a_forgotten_password(da
     assert "token" not in log.read_text()
 
 
+def test_polls_by_key_take_no_thread(database_url: str, tmp_path: Path):
+    """Only the first: it notes the key's use, and takes from the database what the process may hand out."""
+    database = Database(database_url)
+    key = database.api_key()
+    path = f"/api/analyses/{database.finished_analysis(key, frames=1, per_frame=1)}"
+    mine = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'framebatch polls' AND datname = %s"
+    with serving(tmp_path / "log", DATABASE_URL=database_url) as client:
+        client.headers["Authorization"] = f"Api-Key {key}"
+        answers = [client.get(path) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200] * 3
+        assert (
+            len({answer.content for answer in answers}) == len({answer.headers["ETag"] for answer in answers}) == 1
+        )
+        assert database.fetch(mine, psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]) == 1
+        assert client.get(path, headers={"Authorization": "Api-Key no"}).json()["code"] == "authentication_failed"
+
+
 @pytest.mark.parametrize(
     ("trusted", "counted"),
     [

@@ -18,7 +18,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """One that was alive when it was last heard of. Raises what psycopg raises where none can be had."""
         while True:
             connection: psycopg.Connection[Any] = super().get_new_connection(conn_params)
-            if self.pool is None or not _has_spoken(connection):
+            if self.pool is None or not has_spoken(connection):
                 return connection
             try:
                 ConnectionPool.check_connection(connection)
@@ -29,7 +29,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 return connection
 
 
-def _has_spoken(connection: psycopg.Connection[Any]) -> bool:
+def has_spoken(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
     """A server says nothing to a connection that asks nothing, unless it takes leave."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)

@@ -66,7 +66,7 @@ locals {
         statistic   = "Minimum", period = 300, periods = 3, comparison = local.less_than, threshold = var.database_storage_gib * local.gib / 20
       }
       database-connections = {
-        description = "More than ${var.database_connections} connections to the database. Each API task and worker may hold 20, each job two."
+        description = "More than ${var.database_connections} connections to the database. Each API task may hold 25, each worker 20, each job two."
         namespace   = "AWS/RDS", metric = "DatabaseConnections", dimensions = { DBInstanceIdentifier = var.database_identifier }
         statistic   = "Maximum", period = 300, periods = 2, comparison = local.more_than, threshold = var.database_connections
       }

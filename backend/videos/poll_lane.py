@@ -1,0 +1,107 @@
+"""Polls by programs, answered where they arrive: their rows come over connections of the event loop, and no thread
+has to be found, woken and waited for, which costs more than all else about a poll.
+
+All but the rows' way is Django's as ever. What is more than a poll that nothing is to be said against is left to a
+thread, as if nobody had looked at it before.
+"""
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import AsyncIterator
+from io import BytesIO
+from uuid import UUID
+
+import psycopg
+from django.core.handlers.asgi import ASGIRequest
+from django.db import connections
+from django.http import HttpResponse
+from psycopg.types.datetime import TimestamptzLoader
+
+from backend.accounts.authentication import given_key
+from backend.accounts.models import ApiKey
+from backend.accounts.services import prefix_of
+from backend.config.brief import BriefHandler
+from backend.config.postgresql.base import has_spoken
+from backend.config.threads import in_thread
+from backend.live.streaming import Scope
+from backend.videos.models import Analysis
+from backend.videos.quick_polls import LeftToThread
+from backend.videos.selectors import POLLED_BY_KEY
+
+logger = logging.getLogger(__name__)
+
+CONNECTIONS = 4
+MOST = 64  # polls that have a connection or wait for one; where the database is slow, threads answer the others
+
+_POLL = re.compile(r"/api/analyses/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+_Connection = psycopg.AsyncConnection[tuple[object, ...]]
+
+
+class PollLane:
+    """Of one event loop."""
+
+    def __init__(self, handler: BriefHandler) -> None:
+        self._handler = handler
+        self._idle: list[_Connection] = []
+        self._free = asyncio.Semaphore(CONNECTIONS)
+        self._asking = 0
+
+    async def answer(self, scope: Scope) -> HttpResponse | None:
+        """None where a thread is to answer."""
+        asked = _POLL.fullmatch(scope["path"]) if scope["method"] == "GET" else None
+        if asked is None:
+            return None
+        request = ASGIRequest(scope, BytesIO())
+        prefix = prefix_of(given_key(request) or "")
+        found = None if prefix is None else await self._found(prefix, UUID(asked[1]))
+        if found is None:
+            return None
+        request.found = lambda *_: found
+        response = self._handler.respond(request)
+        return None if isinstance(response, LeftToThread) else response
+
+    async def _found(self, prefix: str, analysis_id: UUID) -> tuple[ApiKey, Analysis] | None:
+        if self._asking >= MOST:
+            return None
+        try:
+            async with self._connection() as connection:
+                query = POLLED_BY_KEY.compiled
+                cursor = await connection.execute(query.sql, query.given((prefix, analysis_id)), prepare=True)
+                row = await cursor.fetchone()
+        except (psycopg.Error, OSError) as exc:
+            # The thread finds out whether it is still so, and answers accordingly.
+            logger.warning("poll is left to a thread", extra={"cause": type(exc).__name__})
+            return None
+        return None if row is None else query.build(row)
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[_Connection]:
+        """Raises psycopg's errors, and those of what is done with it; then it is closed."""
+        self._asking += 1
+        try:
+            async with self._free:
+                while self._idle and has_spoken(self._idle[-1]):  # its server has taken leave
+                    await self._idle.pop().close()
+                connection = self._idle.pop() if self._idle else await _connected()
+                try:
+                    yield connection
+                except BaseException:
+                    await connection.close()
+                    raise
+                self._idle.append(connection)
+        finally:
+            self._asking -= 1
+
+
+async def _connected() -> _Connection:
+    """Raises psycopg's errors."""
+    await in_thread(lambda: POLLED_BY_KEY.compiled)  # Django may ask the database before it has made the SQL
+    params = connections["default"].get_connection_params()
+    params.pop("cursor_factory")
+    params["application_name"] = "framebatch polls"
+    connection = await psycopg.AsyncConnection.connect(**params, autocommit=True)
+    connection.adapters.register_loader("timestamptz", TimestamptzLoader)  # as of config.prepared
+    return connection
