@@ -25,7 +25,7 @@ from backend.videos.problems import problem  # noqa: E402
 
 # As many threads as the pool has connections.
 _brief = BriefHandler(threads=DATABASES["default"]["OPTIONS"]["pool"]["max_size"])
-_polls = PollLane(_brief)
+_polls = PollLane()
 
 
 # Requests that are asked often, and answered by the database alone.

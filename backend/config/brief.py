@@ -26,14 +26,10 @@ class BriefHandler(BaseHandler):
     async def answer(self, scope: Scope, body: bytes = b"") -> HttpResponse:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, scope, body)
 
-    def respond(self, request: ASGIRequest) -> HttpResponse:
-        """In the thread of the caller."""
-        set_script_prefix(get_script_prefix(request.scope))
-        return self.get_response(request)
-
     def _answer(self, scope: Scope, body: bytes) -> HttpResponse:
         signals.request_started.send(sender=self.__class__, scope=scope)
-        response = self.respond(ASGIRequest(scope, BytesIO(body)))
+        set_script_prefix(get_script_prefix(scope))
+        response = self.get_response(ASGIRequest(scope, BytesIO(body)))
         response._handler_class = self.__class__
         response.close()  # in this thread, whose connection goes back to the pool with it
         return response

@@ -11,7 +11,7 @@ from django.urls import reverse
 _ANY = uuid.UUID(int=0)
 
 
-def link(view: str, row_id: uuid.UUID, *more: str) -> str:
+def link(view: str, row_id: uuid.UUID | str, *more: str) -> str:
     """What `reverse(view, args=[row_id, *more])` gives. Raises NoReverseMatch."""
     before, after = _around_id(view, more)
     return f"{before}{row_id}{after}"

@@ -54,9 +54,8 @@ def run_prepared(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> t
         try:
             return _run(statement, values)
         except NotSupportedError:
-            # A migration has changed a column's type, and PostgreSQL refuses the old plan as long as the connection
-            # lives; all of the pool may have it. A transaction has failed as a whole, and its ROLLBACK drops the
-            # plans.
+            # A migration has changed a column's type: PostgreSQL refuses the old plan while the connection lives,
+            # and all of the pool may have it. A transaction has failed as a whole; its ROLLBACK drops the plans.
             if connection.in_atomic_block:
                 raise
             connection.connection.close()  # the pool makes another in its place

@@ -120,7 +120,7 @@ def _result(analysis: Analysis) -> dict[str, Any]:
         "per_class": [{"name": name, **counts} for name, counts in per_class],
         "stage_seconds": stages,
         "decoding": decode_sentences(analysis.decode_report) if analysis.decode_report else [],
-        "exports": [(form.title, export_link(analysis, form)) for form in offered_formats()],
+        "exports": [(form.title, export_link(analysis.pk, form)) for form in offered_formats()],
         "tracks": [
             {"class": class_name(analysis, track.class_id), "row": track, "seconds": track.duration_us / 1_000_000}
             for track in selectors.longest_tracks_of(analysis, most=TRACKS_SHOWN)

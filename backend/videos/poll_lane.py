@@ -1,31 +1,35 @@
 """Polls by programs, answered where they arrive: their rows come over connections of the event loop, and no thread
 has to be found, woken and waited for, which costs more than all else about a poll.
 
-All but the rows' way is Django's as ever. What is more than a poll that nothing is to be said against is left to a
-thread, as if nobody had looked at it before.
+The view is the one that a thread would ask, with the rows at hand. What is more than a poll that nothing is to be
+said against is left to a thread, as if nobody had looked at it before.
 """
 
 import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from io import BytesIO
+from typing import Any
 from uuid import UUID
 
 import psycopg
+from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import HttpResponse
+from django.utils.module_loading import import_string
 from psycopg.types.datetime import TimestamptzLoader
 
 from backend.accounts.authentication import given_key
 from backend.accounts.models import ApiKey
 from backend.accounts.services import prefix_of
-from backend.config.brief import BriefHandler
 from backend.config.postgresql.base import has_spoken
 from backend.config.threads import in_thread
 from backend.live.streaming import Scope
+from backend.videos.apis import AnalysisDetail
 from backend.videos.models import Analysis
 from backend.videos.quick_polls import LeftToThread
 from backend.videos.selectors import POLLED_BY_KEY
@@ -35,6 +39,21 @@ logger = logging.getLogger(__name__)
 CONNECTIONS = 4
 MOST = 64  # polls that have a connection or wait for one; where the database is slow, threads answer the others
 
+# Middlewares of browsers, pages and failures, which have nothing to say of JSON for a program with a key.
+OF_OTHERS = frozenset(
+    {
+        "backend.config.middleware.HealthChecks",
+        "backend.config.middleware.ContentSecurityPolicy",
+        "backend.config.middleware.StaticFiles",
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.messages.middleware.MessageMiddleware",
+        "backend.config.middleware.UnavailableServices",
+    }
+)
+
+_VIEW = AnalysisDetail.as_view()
 _POLL = re.compile(r"/api/analyses/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 _Connection = psycopg.AsyncConnection[tuple[object, ...]]
@@ -43,8 +62,8 @@ _Connection = psycopg.AsyncConnection[tuple[object, ...]]
 class PollLane:
     """Of one event loop."""
 
-    def __init__(self, handler: BriefHandler) -> None:
-        self._handler = handler
+    def __init__(self) -> None:
+        self._respond = _behind_middlewares(_polled)
         self._idle: list[_Connection] = []
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._asking = 0
@@ -60,7 +79,10 @@ class PollLane:
         if found is None:
             return None
         request.found = lambda *_: found
-        response = self._handler.respond(request)
+        try:
+            response = self._respond(request)
+        except SuspiciousOperation:  # a host that is none of ours
+            return None
         return None if isinstance(response, LeftToThread) else response
 
     async def _found(self, prefix: str, analysis_id: UUID) -> tuple[ApiKey, Analysis] | None:
@@ -94,6 +116,17 @@ class PollLane:
                 self._idle.append(connection)
         finally:
             self._asking -= 1
+
+
+def _polled(request: Any) -> HttpResponse:
+    return _VIEW(request, analysis_id=request.found()[1].pk)
+
+
+def _behind_middlewares(answer: Callable[[ASGIRequest], HttpResponse]) -> Callable[[ASGIRequest], HttpResponse]:
+    for name in reversed(settings.MIDDLEWARE):
+        if name not in OF_OTHERS:
+            answer = import_string(name)(answer)
+    return answer
 
 
 async def _connected() -> _Connection:

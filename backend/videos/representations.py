@@ -2,6 +2,7 @@
 
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from backend.config.links import link
 from backend.videos.estimates import estimates
@@ -58,8 +59,9 @@ def status_document(analysis: Analysis) -> dict[str, Any]:
 
 def analysis_document(analysis: Analysis) -> dict[str, Any]:
     links = ("detections", "tracks", "seconds", "events", "live", "thumbnails", "media", "receipt")
+    pk = str(analysis.pk)  # once, for each link would make it anew
     return {
-        "id": str(analysis.pk),
+        "id": pk,
         "video": str(analysis.video_id),
         "retry_of": str(analysis.retry_of_id) if analysis.retry_of_id else None,
         "model": analysis.model,
@@ -72,12 +74,12 @@ def analysis_document(analysis: Analysis) -> dict[str, Any]:
         "decode_report": analysis.decode_report,
         "summary": analysis.summary,
         "links": {
-            "self": link("api-analysis", analysis.pk),
+            "self": link("api-analysis", pk),
             "video": link("api-video", analysis.video_id),
-            **{name: link(f"api-analysis-{name}", analysis.pk) for name in links},
-            **{name: link(f"api-analysis-{name}", analysis.pk) for name in possible(analysis)},
-            "exports": {form.name: export_link(analysis, form) for form in offered_formats()},
-            "page": link("analysis", analysis.pk),
+            **{name: link(f"api-analysis-{name}", pk) for name in links},
+            **{name: link(f"api-analysis-{name}", pk) for name in possible(analysis)},
+            "exports": {form.name: export_link(pk, form) for form in offered_formats()},
+            "page": link("analysis", pk),
         },
     }
 
@@ -92,8 +94,8 @@ def offered_formats() -> tuple[ExportFormat, ...]:
     return tuple(form for form in FORMATS.values() if form.available)
 
 
-def export_link(analysis: Analysis, form: ExportFormat) -> str:
-    return link("api-analysis-export", analysis.pk, form.name)
+def export_link(analysis_id: UUID | str, form: ExportFormat) -> str:
+    return link("api-analysis-export", analysis_id, form.name)
 
 
 def event_document(event: AnalysisEvent) -> dict[str, Any]:
