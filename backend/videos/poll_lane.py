@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from io import BytesIO
 from typing import Any
@@ -38,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 CONNECTIONS = 4
 MOST = 64  # polls that have a connection or wait for one; where the database is slow, threads answer the others
+AWAY_SECONDS = 1.0  # that no poll waits for a database which could not be reached
 
 # Middlewares of browsers, pages and failures, which have nothing to say of JSON for a program with a key.
 OF_OTHERS = frozenset(
@@ -67,6 +69,7 @@ class PollLane:
         self._idle: list[_Connection] = []
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._asking = 0
+        self._away_until = 0.0  # time.monotonic()
 
     async def answer(self, scope: Scope) -> HttpResponse | None:
         """None where a thread is to answer."""
@@ -86,7 +89,7 @@ class PollLane:
         return None if isinstance(response, LeftToThread) else response
 
     async def _found(self, prefix: str, analysis_id: UUID) -> tuple[ApiKey, Analysis] | None:
-        if self._asking >= MOST:
+        if self._asking >= MOST or self._is_away():
             return None
         try:
             async with self._connection() as connection:
@@ -96,8 +99,13 @@ class PollLane:
         except (psycopg.Error, OSError) as exc:
             # The thread finds out whether it is still so, and answers accordingly.
             logger.warning("poll is left to a thread", extra={"cause": type(exc).__name__})
+            if isinstance(exc, psycopg.OperationalError | OSError):
+                self._away_until = time.monotonic() + AWAY_SECONDS
             return None
         return None if row is None else query.build(row)
+
+    def _is_away(self) -> bool:
+        return time.monotonic() < self._away_until
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[_Connection]:
@@ -105,6 +113,8 @@ class PollLane:
         self._asking += 1
         try:
             async with self._free:
+                if self._is_away():  # as was found out while this one waited
+                    raise psycopg.OperationalError("not reached a moment ago")
                 while self._idle and has_spoken(self._idle[-1]):  # its server has taken leave
                     await self._idle.pop().close()
                 connection = self._idle.pop() if self._idle else await _connected()

@@ -1,6 +1,7 @@
 """Polls that no thread takes part in: nobody sees a difference, and what they may not answer a thread does."""
 
 import asyncio
+import time
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,6 +22,7 @@ from backend.videos import poll_lane
 from backend.videos.models import Analysis
 from backend.videos.poll_lane import CONNECTIONS, MOST, PollLane
 from tests.backend.making import DECODE_REPORT, SUMMARY, make_analysis
+from tests.backend.serving import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -228,7 +230,23 @@ def test_poll_is_left_to_a_thread_while_the_database_is_away(
     with monkeypatch.context() as patched:
         patched.setattr(poll_lane, "_connected", away)
         assert asking.many_in_lane(analysis.pk, 3 * CONNECTIONS) == [None] * (3 * CONNECTIONS)
-    assert asking.in_lane(analysis.pk) is not None
+    wait_until(lambda: asking.in_lane(analysis.pk) is not None)
+
+
+@pytest.mark.usefixtures("asked_before")
+def test_database_that_does_not_answer_is_waited_for_once(
+    asking: Asking, analysis: Analysis, monkeypatch: pytest.MonkeyPatch
+):
+    tries = []
+
+    async def silence() -> Any:
+        tries.append(time.monotonic())
+        await asyncio.sleep(0.2)
+        raise psycopg.errors.ConnectionTimeout("nothing came")
+
+    monkeypatch.setattr(poll_lane, "_connected", silence)
+    assert asking.many_in_lane(analysis.pk, MOST) == [None] * MOST
+    assert len(tries) == CONNECTIONS
 
 
 @pytest.mark.usefixtures("asked_before")
