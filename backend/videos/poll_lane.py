@@ -17,9 +17,9 @@ from uuid import UUID
 
 import psycopg
 from django.conf import settings
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import SuspiciousOperation, SynchronousOnlyOperation
 from django.core.handlers.asgi import ASGIRequest
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.http import HttpResponse
 from django.utils.module_loading import import_string
 from psycopg.types.datetime import TimestamptzLoader
@@ -84,7 +84,7 @@ class PollLane:
         request.found = lambda *_: found
         try:
             response = self._respond(request)
-        except SuspiciousOperation:  # a host that is none of ours
+        except (SuspiciousOperation, SynchronousOnlyOperation):  # as of a host that is none of ours
             return None
         return None if isinstance(response, LeftToThread) else response
 
@@ -96,10 +96,10 @@ class PollLane:
                 query = POLLED_BY_KEY.compiled
                 cursor = await connection.execute(query.sql, query.given((prefix, analysis_id)), prepare=True)
                 row = await cursor.fetchone()
-        except (psycopg.Error, OSError) as exc:
+        except (psycopg.Error, DatabaseError, OSError) as exc:
             # The thread finds out whether it is still so, and answers accordingly.
             logger.warning("poll is left to a thread", extra={"cause": type(exc).__name__})
-            if isinstance(exc, psycopg.OperationalError | OSError):
+            if isinstance(exc, psycopg.OperationalError | DatabaseError | OSError):
                 self._away_until = time.monotonic() + AWAY_SECONDS
             return None
         return None if row is None else query.build(row)
@@ -140,11 +140,17 @@ def _behind_middlewares(answer: Callable[[ASGIRequest], HttpResponse]) -> Callab
 
 
 async def _connected() -> _Connection:
-    """Raises psycopg's errors."""
+    """Raises psycopg's errors, and Django's of the database."""
     await in_thread(lambda: POLLED_BY_KEY.compiled)  # Django may ask the database before it has made the SQL
     params = connections["default"].get_connection_params()
     params.pop("cursor_factory")
     params["application_name"] = "framebatch polls"
     connection = await psycopg.AsyncConnection.connect(**params, autocommit=True)
     connection.adapters.register_loader("timestamptz", TimestamptzLoader)  # as of config.prepared
+    try:
+        # As Django does with its own: times come in the zone of the session, which is else that of the server.
+        await connection.execute("SELECT set_config('TimeZone', %s, false)", ["UTC"])
+    except BaseException:
+        await connection.close()
+        raise
     return connection

@@ -123,6 +123,18 @@ def test_answer_is_that_of_a_thread(asking: Asking, owner: User, columns: Any):
 
 
 @pytest.mark.usefixtures("asked_before")
+def test_times_are_those_of_a_thread_whatever_the_servers_zone(asking: Asking, analysis: Analysis):
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {name} SET timezone TO 'Asia/Kolkata'")
+    try:
+        assert told(asking.in_lane(analysis.pk)) == told(asking.in_thread(analysis.pk))
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER DATABASE {name} RESET timezone")
+
+
+@pytest.mark.usefixtures("asked_before")
 def test_each_poll_counts_once_wherever_it_is_answered(asking: Asking, analysis: Analysis):
     answers = [asking.in_lane(analysis.pk), asking.in_thread(analysis.pk), asking.in_lane(analysis.pk)]
     lefts = [int(answer["RateLimit"].partition("r=")[2].partition(";")[0]) for answer in answers if answer]
