@@ -17,9 +17,9 @@ from uuid import UUID
 
 import psycopg
 from django.conf import settings
-from django.core.exceptions import SuspiciousOperation, SynchronousOnlyOperation
+from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.asgi import ASGIRequest
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 from django.http import HttpResponse
 from django.utils.module_loading import import_string
 from psycopg.types.datetime import TimestamptzLoader
@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 CONNECTIONS = 4
 MOST = 64  # polls that have a connection or wait for one; where the database is slow, threads answer the others
+WAIT_SECONDS = 3.0  # for a connection, as of Django's own
 AWAY_SECONDS = 1.0  # that no poll waits for a database which could not be reached
 
 # Middlewares of browsers, pages and failures, which have nothing to say of JSON for a program with a key.
@@ -61,8 +62,12 @@ _POLL = re.compile(r"/api/analyses/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})
 _Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
 
+class _StillAway(Exception):
+    """Found out while a poll waited for a connection."""
+
+
 class PollLane:
-    """Of one event loop."""
+    """Answers in one event loop what it may; only what ends with 200 or 304."""
 
     def __init__(self) -> None:
         self._respond = _behind_middlewares(_polled)
@@ -84,7 +89,10 @@ class PollLane:
         request.found = lambda *_: found
         try:
             response = self._respond(request)
-        except (SuspiciousOperation, SynchronousOnlyOperation):  # as of a host that is none of ours
+        except SuspiciousOperation:  # a host that is none of ours
+            return None
+        except Exception:  # a fault of ours; Django tells of it where a thread meets it
+            logger.exception("poll is left to a thread")
             return None
         return None if isinstance(response, LeftToThread) else response
 
@@ -96,10 +104,12 @@ class PollLane:
                 query = POLLED_BY_KEY.compiled
                 cursor = await connection.execute(query.sql, query.given((prefix, analysis_id)), prepare=True)
                 row = await cursor.fetchone()
-        except (psycopg.Error, DatabaseError, OSError) as exc:
+        except _StillAway:
+            return None
+        except (psycopg.Error, Error, OSError) as exc:
             # The thread finds out whether it is still so, and answers accordingly.
             logger.warning("poll is left to a thread", extra={"cause": type(exc).__name__})
-            if isinstance(exc, psycopg.OperationalError | DatabaseError | OSError):
+            if isinstance(exc, psycopg.OperationalError | psycopg.InterfaceError | Error | OSError):
                 self._away_until = time.monotonic() + AWAY_SECONDS
             return None
         return None if row is None else query.build(row)
@@ -109,12 +119,14 @@ class PollLane:
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[_Connection]:
-        """Raises psycopg's errors, and those of what is done with it; then it is closed."""
+        """Raises psycopg's errors, TimeoutError, and those of what is done with it; then it is closed."""
         self._asking += 1
         try:
-            async with self._free:
-                if self._is_away():  # as was found out while this one waited
-                    raise psycopg.OperationalError("not reached a moment ago")
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._free.acquire()
+            try:
+                if self._is_away():
+                    raise _StillAway
                 while self._idle and has_spoken(self._idle[-1]):  # its server has taken leave
                     await self._idle.pop().close()
                 connection = self._idle.pop() if self._idle else await _connected()
@@ -124,6 +136,8 @@ class PollLane:
                     await connection.close()
                     raise
                 self._idle.append(connection)
+            finally:
+                self._free.release()
         finally:
             self._asking -= 1
 

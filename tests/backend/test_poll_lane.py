@@ -4,7 +4,7 @@ import asyncio
 import time
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -193,9 +193,31 @@ def test_other_requests_are_left_to_a_thread(asking: Asking, analysis: Analysis,
 
 
 @pytest.mark.usefixtures("asked_before")
-@pytest.mark.parametrize("path", ["events", "", "%00", str(UUID(int=1)).upper() + "/"])
-def test_other_addresses_are_left_to_a_thread(asking: Asking, path: str):
-    assert asking.in_lane(path) is None
+@pytest.mark.parametrize("path", ["{}/", "{}/events", "{}\n", "x{}", "{}%00", ""])
+def test_other_addresses_are_left_to_a_thread(asking: Asking, analysis: Analysis, path: str):
+    assert asking.in_lane(path.format(analysis.pk)) is None
+
+
+@pytest.mark.usefixtures("asked_before")
+def test_fault_of_ours_is_left_to_a_thread_and_told(
+    asking: Asking, analysis: Analysis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def broken(request: Any) -> Any:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(asking.lane, "_respond", broken)
+    assert asking.in_lane(analysis.pk) is None
+    assert "broken" in caplog.text
+
+
+@pytest.mark.usefixtures("asked_before")
+def test_connection_is_waited_for_no_longer_than_a_while(
+    asking: Asking, analysis: Analysis, monkeypatch: pytest.MonkeyPatch
+):
+    """As where each poll takes the database long."""
+    monkeypatch.setattr(poll_lane, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(asking.lane, "_free", asyncio.Semaphore(0))
+    assert asking.many_in_lane(analysis.pk, 5) == [None] * 5
 
 
 @pytest.mark.usefixtures("asked_before")

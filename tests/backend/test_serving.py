@@ -61,7 +61,7 @@ def test_access_log_tells_what_was_asked_and_no_token_of_a_forgotten_password(da
     assert "token" not in log.read_text()
 
 
-def test_polls_by_key_take_no_thread(database_url: str, tmp_path: Path):
+def test_polls_by_key_come_over_a_connection_of_the_event_loop(database_url: str, tmp_path: Path):
     """Only the first: it notes the key's use, and takes from the database what the process may hand out."""
     database = Database(database_url)
     key = database.api_key()
