@@ -26,6 +26,8 @@ from tests.backend.serving import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+AGE = timedelta(days=10_000)  # a window that does not end while a test runs
+
 
 class Asking:
     """An event loop with a lane, as of a web process, and the threads beside it."""
@@ -72,6 +74,8 @@ class Asking:
 @pytest.fixture
 def asking(owner: User, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(throttling, "LEASES", Leases())  # of a process that has just started
+    monkeypatch.setattr(throttling, "WINDOW", AGE)
+    monkeypatch.setattr(poll_lane, "WAIT_SECONDS", 90.0)  # a busy machine may stand still for a while
     made = Asking(create_api_key(user=owner, name="test", scopes=ALL).key)
     yield made
     made.close()
